@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -21,6 +22,8 @@ from .scheduler import Scheduler
 
 #: How often `wait` reads a run, the first time and later; the pause doubles.
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.25
+#: How long the runs of a start that was cancelled may go on.
+_LAST_S = 10.0
 #: The most calls of the store at a time; further ones wait.
 _THREADS = 4
 
@@ -69,6 +72,7 @@ class AsyncScheduler:
         self._registry = registry_of(functions)
         self._options = options
         self._scheduler: Scheduler | None = None
+        self._is_starting = self._has_stopped = False
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="scheduler-store")
 
     async def __aenter__(self) -> Self:
@@ -79,20 +83,36 @@ class AsyncScheduler:
         await self.stop()
 
     async def start(self) -> None:
-        """Open the store, and start to fire; RuntimeError for a second start, also after `stop`."""
-        if self._scheduler is not None:
+        """Open the store, and start to fire; RuntimeError for a second start, also after `stop`.
+
+        If it is cancelled, what it has started is stopped again. After another error it may be called again.
+        """
+        if self._is_starting or self._scheduler is not None:
             raise RuntimeError("an AsyncScheduler starts once; make another one")
-        loop = asyncio.get_running_loop()
-        self._scheduler = await self._in_thread(partial(self._open, loop))
-        await self._in_thread(self._scheduler.start)
+        self._is_starting = True
+        opening = self._threads.submit(self._open_and_start, asyncio.get_running_loop())
+        try:
+            self._scheduler = await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:
+            # Its thread goes on, and nobody else knows what it starts.
+            self._threads.submit(_stop_started, opening)
+            self._threads.shutdown(wait=False)
+            raise
+        except BaseException:
+            self._is_starting = False
+            raise
 
     async def stop(self, *, timeout_s: float | None = None) -> None:
         """Start no more runs, wait for the current ones, and release all resources; the loop goes on meanwhile.
 
-        After `timeout_s` seconds the current runs are cancelled, and recorded as abandoned.
+        After `timeout_s` seconds the current runs are cancelled, and recorded as abandoned. If it is cancelled, a
+        thread goes on with it, and it may be awaited again.
         """
+        if self._has_stopped:
+            return
         if self._scheduler is not None:
             await self._in_thread(partial(self._scheduler.stop, timeout_s=timeout_s))
+        self._has_stopped = True
         await asyncio.to_thread(self._threads.shutdown)
 
     add = _off_loop(Scheduler.add)
@@ -129,6 +149,15 @@ class AsyncScheduler:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LAST_POLL_S)
 
+    def _open_and_start(self, loop: asyncio.AbstractEventLoop) -> Scheduler:
+        scheduler = self._open(loop)
+        try:
+            scheduler.start()
+        except BaseException:
+            scheduler.stop(timeout_s=_LAST_S)
+            raise
+        return scheduler
+
     def _open(self, loop: asyncio.AbstractEventLoop) -> Scheduler:
         clock = self._options.get("clock") or SystemClock()
         executor = LoopExecutor(self._registry, loop, clock=clock)
@@ -148,3 +177,9 @@ class AsyncScheduler:
 
     async def _in_thread(self, call: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+def _stop_started(opening: Future[Scheduler]) -> None:
+    """Stop the scheduler that a cancelled start has started, if it has."""
+    with contextlib.suppress(Exception, CancelledError):
+        opening.result().stop(timeout_s=_LAST_S)

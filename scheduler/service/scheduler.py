@@ -147,12 +147,12 @@ class Scheduler(ManagedTimers):
         if self._daemon is None:
             for executor in set(self._executors.values()):
                 executor.stop()
-        elif self._thread is not None:
+        elif (thread := self._thread) is not None:
             self._daemon.stop()
-            self._thread.join(timeout_s)
-            if self._thread.is_alive():
+            thread.join(timeout_s)
+            if thread.is_alive():
                 self._daemon.stop()
-                self._thread.join()
+                thread.join()
             self._thread = None
         if self._courier is not None:
             self._courier.close()

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from scheduler import AsyncScheduler, Cron, Every, Scheduler, Timer
 from scheduler.core.run import Outcome
 from scheduler.errors import ConfigError, StoreError, TimerError, UnknownFunctionError
+from scheduler.functions.context import current_call
 from scheduler.functions.registry import Registry
 from scheduler.service.timers import ManagedTimers
+from scheduler.store.database import Store
+from scheduler.store.schema import daemons
+from tests.waiting import eventually
 
 NEVER = Cron("0 0 0 1 1 ? 2099", "UTC")
 
@@ -224,6 +229,121 @@ def test_stop_waits_for_what_goes_on_and_the_loop_runs_meanwhile(tmp_path: Path)
         asyncio.run(main(str(path), timeout_s))
         outcomes.append(outcome_of(path))
     assert outcomes == [Outcome.SUCCEEDED, Outcome.ABANDONED]
+
+
+def own_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("scheduler")]
+
+
+@pytest.mark.parametrize("moment", ["_open", "start", "end"])
+@pytest.mark.parametrize("how", ["asyncio", "anyio"])
+def test_a_start_that_is_cancelled_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, how: str
+) -> None:
+    """Neither a thread nor a daemon of the store, at whichever moment; the loop does not wait for that."""
+    path = str(tmp_path / "s.db")
+    entered, may_go_on = threading.Event(), threading.Event()
+
+    def held(method: Any) -> Any:
+        def call(*args: Any) -> Any:
+            result = method(*args) if moment == "end" else None
+            entered.set()
+            assert may_go_on.wait(60)
+            return result if moment == "end" else method(*args)
+
+        return call
+
+    owner, name = (AsyncScheduler, "_open") if moment == "_open" else (Scheduler, "start")
+    monkeypatch.setattr(owner, name, held(getattr(owner, name)))
+
+    async def main() -> None:
+        scheduler = AsyncScheduler(path, one_function(fails))
+        if how == "asyncio":
+            task = asyncio.create_task(scheduler.start())
+            await asyncio.to_thread(entered.wait, 60)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        else:
+            anyio = pytest.importorskip("anyio")
+            async with anyio.create_task_group() as group:
+                group.start_soon(scheduler.start)
+                await asyncio.to_thread(entered.wait, 60)
+                group.cancel_scope.cancel()
+        may_go_on.set()
+        await scheduler.stop()
+        with pytest.raises(RuntimeError, match="starts once"):
+            await scheduler.start()
+
+    asyncio.run(main())
+    eventually(own_threads, lambda names: not names)
+    with Store(path) as store, store.reading() as connection:
+        assert connection.execute(select(daemons)).all() == []
+
+
+def test_a_start_that_fails_may_be_tried_again(tmp_path: Path) -> None:
+    """As when a server of the store is not there yet."""
+    path = tmp_path / "folder" / "s.db"
+
+    async def main() -> None:
+        scheduler = AsyncScheduler(str(path), one_function(fails))
+        with pytest.raises(StoreError):
+            await scheduler.start()
+        path.parent.mkdir()
+        async with scheduler:
+            assert await scheduler.timers() == []
+
+    asyncio.run(main())
+
+
+def test_a_stop_that_is_cancelled_goes_on_and_may_be_awaited_again(tmp_path: Path) -> None:
+    """Once more is harmless, too."""
+
+    async def main() -> None:
+        begun, may_end = asyncio.Event(), asyncio.Event()
+
+        async def work() -> None:
+            begun.set()
+            await may_end.wait()
+
+        scheduler = AsyncScheduler(str(tmp_path / "s.db"), one_function(work))
+        await scheduler.start()
+        await scheduler.add(Timer(name="t", function="f", trigger=NEVER, limit_s=600))
+        await scheduler.run("t")
+        await asyncio.wait_for(begun.wait(), 60)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(scheduler.stop(), 0.05)
+        may_end.set()
+        await scheduler.stop()
+        await scheduler.stop()
+
+    asyncio.run(main())
+    assert own_threads() == []
+    reader = Scheduler(str(tmp_path / "s.db"), Registry())
+    assert [run.outcome for run in reader.runs()] == [Outcome.SUCCEEDED]
+    reader.stop()
+
+
+def test_two_in_one_loop_share_a_store(tmp_path: Path) -> None:
+    """Each fire time runs once, in one of them."""
+    fired: list[datetime] = []
+
+    async def main() -> None:
+        async def note() -> None:
+            fired.append(current_call.get().timer.scheduled_at)
+
+        path, functions = str(tmp_path / "s.db"), one_function(note)
+        async with AsyncScheduler(path, functions) as one, AsyncScheduler(path, functions) as other:
+            await one.add(*(Timer(name=f"t{n}", function="f", trigger=Every(1), enabled=True) for n in range(3)))
+            async with asyncio.timeout(60):
+                while len(fired) < 9:
+                    await asyncio.sleep(0.05)
+            runs = await other.runs()
+        assert len({(run.timer, run.fire_time) for run in runs}) == len(runs)
+
+    asyncio.run(main())
+    # Timers that are added together share their fire times.
+    assert max(fired.count(fire_time) for fire_time in fired) <= 3
 
 
 def test_a_loop_that_ends_without_stop_leaves_no_run_open(tmp_path: Path) -> None:

@@ -122,6 +122,26 @@ def test_a_daemon_that_starts_beside_another_one_does_not_fire(store: Store, clo
     kill(third, store)
 
 
+@pytest.mark.parametrize("is_stopping", [False, True])
+def test_a_daemon_does_not_fire_when_the_one_beside_which_it_started_is_killed(
+    service: Service, *, is_stopping: bool
+) -> None:
+    """Even at once: its process was there. Nor does one that is stopping."""
+    service.timetable.add([timer(fire_on_start=True, enabled=True)], now=START)
+    service.settle()
+    other = Daemon(service.store, {PRODUCTION: ScriptedExecutor(service.clock)}, clock=service.clock)
+    settle(other)
+    service.kill()
+    if is_stopping:
+        other.stop()
+    for _ in range(5):
+        other.wake()
+        other.turn()
+        service.clock.advance(1)
+    assert kinds(service) == [Kind.ON_START]
+    kill(other, service.store)
+
+
 def test_a_daemon_waits_until_it_knows_that_another_one_is_dead(service: Service) -> None:
     """One of another machine, whose lease runs out."""
     other = Second(service)

@@ -154,6 +154,16 @@ def test_its_zone_is_that_of_dtstart() -> None:
     assert AnyOf(counted, several).count(day, day + timedelta(hours=5)) == 3
 
 
+def test_the_instant_of_until_is_its_last_fire_time() -> None:
+    """Of several times of a day, those after it do not fire."""
+    trigger = RRule("DTSTART:20260101T090000Z\nRRULE:FREQ=DAILY;BYHOUR=9,10;BYMINUTE=0;UNTIL=20260103T090000Z")
+    last = datetime(2026, 1, 3, 9, tzinfo=UTC)
+    assert trigger.next_fire(last - timedelta(minutes=1)) == last
+    assert trigger.next_fire(last) is None
+    assert trigger.prev_fire(last + timedelta(days=9)) == last
+    assert trigger.count(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)) == 5
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
