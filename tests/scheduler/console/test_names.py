@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from scheduler.console.names import name_of, segment
 from scheduler.core.timer import Timer
 from scheduler.core.triggers import Every
+from scheduler.store.schema import timers
 
 from .conftest import HOSTILE, Place
 
@@ -34,10 +36,12 @@ def test_a_segment_that_no_name_makes_is_none(text: str) -> None:
 
 @pytest.mark.parametrize("name", [HOSTILE, "..", ".", "a/b", "~", "%2F", "a?b#c", "月底/对账", "a;b", "new", "edit"])
 def test_the_address_of_a_timer_leads_to_it(place: Place, name: str) -> None:
-    """Whatever its name is, also behind a proxy that takes a prefix away."""
+    """Whatever its name is, also behind a proxy that takes a prefix away; even a name of an earlier version."""
 
     timer = Timer(name=name, function="f", trigger=Every(7))
-    place.timers.add([timer], now=place.now)
+    place.timers.add([replace(timer, name="new name")], now=place.now)
+    with place.store.writing() as connection:
+        connection.execute(timers.update().values(name=name))
     browser = place.browser()
     found = re.search(r'class="name" href="([^"]+)"', browser.get("/timers").text)
     assert found is not None
