@@ -75,7 +75,9 @@ def _accepted(function: Callable[..., Any]) -> _Accepted:
         required=frozenset(p.name for p in named if p.default is p.empty),
         open=any(p.kind is p.VAR_KEYWORD for p in parameters),
         coerced={name: kind for name, kind in kinds.items() if kind is not None},
-        by_position=tuple(p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty),
+        by_position=tuple(p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is p.empty)
+        if isinstance(function, types.FunctionType)  # a builtin such as len checks its arguments itself
+        else (),
     )
 
 
