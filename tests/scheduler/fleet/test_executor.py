@@ -27,7 +27,7 @@ from scheduler.store.database import Store
 from tests.scheduler.postgres_server import Server
 from tests.scheduler.scripted_service import empty, kill
 from tests.scheduler.up_process import children, living
-from tests.waiting import PATIENCE_S, eventually
+from tests.waiting import PATIENCE_S, eventually, slowed
 
 pytest.importorskip("celery")
 pytest.importorskip("pgmq")
@@ -350,7 +350,9 @@ def test_a_worker_that_is_killed_loses_no_run(
     """Its current runs are abandoned, or run again where delivery is at least once; another worker runs the rest."""
     monkeypatch.setattr(celery_executor, "LOST_S", 1.0)
     notes = tmp_path / "notes"
-    work = {"limit_s": 1.0, "params": {"path": str(notes), "seconds": 0.9}}
+    # They are to go on until the worker is killed.
+    seconds = round(slowed(0.9), 1)
+    work = {"limit_s": seconds + 0.1, "params": {"path": str(notes), "seconds": seconds}}
     with ExitStack() as stack:
         # Another store has other queues, even on the same broker.
         url = stack.enter_context(postgres.database())
