@@ -9,11 +9,11 @@ ones, ignore misfire policy and breaker, and do not move the breaker.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import Connection, delete, func, insert, or_, select
 
 from ..core.fire_times import FireTimes
 from ..core.overlap import NewRun
@@ -25,9 +25,10 @@ from ..errors import RunError, TimerError
 from ..store.change_recording import Action, Author, NewChange, record_changes
 from ..store.database import Store
 from ..store.request_keys import RequestKey, keep_key, run_of_key
-from ..store.rows import NEW_RUN, new_run
+from ..store.rows import NEW_RUN, RunColumns, new_run
 from ..store.runs import of_timer
 from ..store.schema import runs, timers
+from ..store.statements import Bulk
 from ..store.stored_timer import StoredTimer, stored_timer_of
 from ..store.timers import TimerTable
 from ..store.timers_at_once import enter_runs
@@ -132,24 +133,35 @@ def backfill(
     With `by`, the request is recorded with the changes of the timer.
     """
     stored = TimerTable(store).get(name, environment)
-    with store.writing_and_notifying() as connection:
-        # A concurrent backfill of the same span must see these rows.
-        store.acquire_mutex(connection)
+    # Computed and searched for in the whole history before the store is locked.
+    with store.reading() as connection:
         planned = _planned(connection, stored, span, now, cap)
-        names = (stored.id, name, stored.timer.function, environment.value)
-        run_ids = store.new_run_ids(connection, len(planned.fire_times))
-        rows = [
-            dict(zip(NEW_RUN, new_run(names, NewRun(fire_time, fire_time, waits=True), stamp(now)), strict=True))
-            | {"id": run_id, "kind": Kind.BACKFILL}
-            for run_id, fire_time in zip(run_ids, planned.fire_times, strict=True)
-        ]
-        if rows:
-            connection.execute(insert(runs), rows)
-        if rows and by is not None:
-            first, last = (planned.fire_times[index].isoformat() for index in (0, -1))
-            after = {"runs": len(rows), "first": first, "last": last}
+        seen = connection.execute(select(func.max(runs.c.id))).scalar() or 0
+    names = (stored.id, name, stored.timer.function, environment.value)
+    new = {fire_time: _backfilled(names, fire_time, now) for fire_time in planned.fire_times}
+    with store.writing_and_notifying() as connection:
+        # A concurrent backfill of the same span must see these rows. Ids are in the order of commits where one program
+        # writes at a time.
+        store.acquire_mutex(connection)
+        entered = _fire_times_with_run(connection, stored, *span, after=seen if store.has_single_writer else 0)
+        missing = [fire_time for fire_time in planned.fire_times if stamp(fire_time) not in entered]
+        run_ids = store.new_run_ids(connection, len(missing))
+        _ENTER.execute(connection, [(run_id, *new[at][1:]) for run_id, at in zip(run_ids, missing, strict=True)])
+        if missing and by is not None:
+            after = {"runs": len(missing), "first": missing[0].isoformat(), "last": missing[-1].isoformat()}
             record_changes(connection, [NewChange(Action.BACKFILLED, name, environment, after=after)], by, now=now)
-    return planned
+    have_run = planned.have_run + len(planned.fire_times) - len(missing)
+    return replace(planned, fire_times=tuple(missing), have_run=have_run)
+
+
+def _backfilled(names: RunColumns, fire_time: datetime, now: datetime) -> list[Any]:
+    row = new_run(names, NewRun(fire_time, fire_time, waits=True), stamp(now))
+    row[_KIND] = Kind.BACKFILL.value
+    return row
+
+
+_KIND = NEW_RUN.index("kind")
+_ENTER = Bulk(insert(runs), NEW_RUN)
 
 
 def plan_backfill(
@@ -198,11 +210,14 @@ def _planned(connection: Connection, stored: StoredTimer, span: TimeRange, now: 
     return Backfill(tuple(missing), count - len(missing), still_due)
 
 
-def _fire_times_with_run(connection: Connection, stored: StoredTimer, start: datetime, end: datetime) -> set[int]:
-    """The fire times of a span, as stamps, that have a run in the history."""
+def _fire_times_with_run(
+    connection: Connection, stored: StoredTimer, start: datetime, end: datetime, *, after: int = 0
+) -> set[int]:
+    """The fire times of a span, as stamps, that have a run in the history; one with an id `after` that."""
     theirs = of_timer(connection, stored.timer.name, stored.timer.environment)
     theirs &= runs.c.environment == stored.timer.environment
     in_span = runs.c.fire_at.between(stamp(start), stamp(end))
+    theirs &= runs.c.id > after
     query = select(runs.c.fire_at).where(theirs, in_span, or_(runs.c.outcome.is_(None), runs.c.outcome.in_(_RAN)))
     return set(connection.execute(query).scalars())
 
