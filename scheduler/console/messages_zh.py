@@ -167,11 +167,6 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
     ("too_many", "at most {} timers follow one, got {}", "最多 {} 个任务跟随，现有 {} 个"),
     ("too_many", "at most {} timers are changed at once, got {}", "一次最多更改 {} 个任务，现有 {} 个"),
     ("control", "{} has the control character {} at column {}", "{0} 的第 {2} 列有控制字符 {1}"),
-    (
-        "folder",
-        "name {} is a folder in the address of a timer; use another one",
-        "名称 {} 在地址中表示文件夹，请换一个",
-    ),
     ("blanks", "name {} has leading or trailing whitespace; use {}", "名称 {} 首尾有空白，请用 {}"),
     ("blanks", "function {} has leading or trailing whitespace; use {}", "云函数名 {} 首尾有空白，请用 {}"),
     (
