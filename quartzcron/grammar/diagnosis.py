@@ -206,5 +206,5 @@ def _numbering(words: list[Word]) -> str:
     if named is None or number is None or number > 7:
         return "1 is Sunday"
     return (
-        f"note that {number} is {day_in_quartz(number)}: if it was {day_in_spring(number)}, as in Spring, write {named}"
+        f"mind that {number} is {day_in_quartz(number)}: if it was {day_in_spring(number)}, as in Spring, write {named}"
     )

@@ -102,7 +102,7 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
     ("hint", "put ? here; seconds come first", "请在这里写 ?；第一个字段是秒"),
     (
         "hint",
-        "put ? here; note that {} is {}: if it was {}, as in Spring, write {}",
+        "put ? here; mind that {} is {}: if it was {}, as in Spring, write {}",
         "请在这里写 ?；注意 {} 是 {}：如果原意是 {}（如 Spring），请写作 {}",
     ),
     (
@@ -155,6 +155,7 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
     ),
     ("quota", "{} has {} timers already, the most that is set; {}", "{} 已有 {} 个任务，达到上限"),
     ("no_calendar", "no calendar {}; there are no calendars", "没有日历 {}，还没有任何日历"),
+    ("roll", "roll {} needs a calendar, which says which days are off", "roll {} 需要一个日历，才知道哪些天休息"),
     ("no_calendar", "no calendar {}; known calendars: {}", "没有日历 {}；已有日历：{}"),
     ("blank", "a timer needs a name: expected text that is not blank, got {}", "任务需要名称"),
     ("blank", "a timer needs a function: expected text that is not blank, got {}", "任务需要云函数"),

@@ -86,6 +86,12 @@ def check_calendar_name(name: object) -> str | None:
     return None if name is None or name == "" else check_name("calendar", name)
 
 
+def check_roll(roll: str, calendar: str | None) -> None:
+    """Refuse a roll convention other than skip where no calendar says which days are off."""
+    if calendar is None and roll != "skip":
+        raise TimerError(f"roll {str(roll)!r} needs a calendar, which says which days are off", field="roll")
+
+
 def check_ping_url(url: object) -> str | None:
     """The ping address of a timer, None where it is empty."""
     if url is None or url == "":

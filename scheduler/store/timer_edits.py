@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, select, update
 
 from ..core import breaker
+from ..core.calendars import RollConvention
 from ..core.timer import Timer
-from ..core.timer_checks import check_new_names
+from ..core.timer_checks import check_new_names, check_roll
 from ..core.timestamps import stamp, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import TimerError, UnknownCalendarError
@@ -35,6 +36,7 @@ NO_COUNTER = {"counter_run_id": None, "counter_outcome": None}
 def new_columns(timer: Timer, now: datetime, claimed: Mapping[tuple[str, str], datetime]) -> dict[str, Any]:
     """The row of a new timer, which fires after the times that were `claimed` for a removed timer with its name."""
     check_new_names(timer.name, timer.function)
+    check_roll(timer.roll, timer.calendar)
     anchored = timer.anchored(now)
     first = first_fire(anchored, max(now, claimed.get((timer.environment, timer.name), now)))
     return {
@@ -110,13 +112,17 @@ def _is_planned_anew(stored: StoredTimer, timer: Timer, *, counts_anew: bool) ->
 
 
 def _changed(stored: StoredTimer, changes: Mapping[str, Any]) -> Timer:
-    """The timer with other attributes; TimerError if it cannot have them."""
+    """The timer with other attributes; TimerError if it cannot have them. Without a calendar it has no roll, either."""
     try:
         timer = replace(stored.timer, **changes)
     except TypeError as error:
         raise TimerError(str(error)) from error
     if changes.keys() & {"name", "function"}:
         check_new_names(timer.name, timer.function)
+    if "calendar" in changes and timer.calendar is None and "roll" not in changes:
+        timer = replace(timer, roll=RollConvention.SKIP)
+    if changes.keys() & {"calendar", "roll"}:
+        check_roll(timer.roll, timer.calendar)
     if timer.name != stored.timer.name and stored.declared_in is not None and not stored.has_vanished:
         raise TimerError(
             f"timer {stored.timer.name!r} is declared with @engine.timer, where its name stands; change it there",

@@ -300,7 +300,7 @@ def test_all_problems_are_reported_at_once(command_line: CommandLine) -> None:
         "line 5, name",
         "line 5, params",
         "line 6",
-        "line 8, environment",
+        "line 9, environment",
         "(use --no-check to add them anyway)",
     ]
     assert "Mars" in lines[3]

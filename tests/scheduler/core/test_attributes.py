@@ -66,8 +66,10 @@ rows = pytest.mark.parametrize("row", ATTRIBUTES, ids=lambda row: row.name)
 
 
 def plain(row: Attribute) -> Timer:
-    """A timer that may have any value of this attribute: a calendar goes with days."""
-    return replace(PLAIN, trigger=Cron("0 0 8 * * ?", "UTC")) if row.name == "calendar" else PLAIN
+    """A timer that may have any value of this attribute: a calendar goes with days, and a roll with a calendar."""
+    if row.name not in {"calendar", "roll"}:
+        return PLAIN
+    return replace(PLAIN, trigger=Cron("0 0 8 * * ?", "UTC"), calendar="firm" if row.name == "roll" else None)
 
 
 def changed(row: Attribute) -> Timer:
@@ -132,7 +134,8 @@ def test_an_attribute_is_an_option_of_the_command_line(row: Attribute, command_l
     command_line.run("calendars", "add", "firm")
     for name in VALUES["then"] if row.name == "then" else ():
         command_line.run("timers", "add", name, "--function", "f", "--every", "60")
-    schedule = ("--cron", "0 0 8 * * ?") if row.name == "calendar" else ("--every", "60")
+    days = ("--cron", "0 0 8 * * ?")
+    schedule = {"calendar": days, "roll": (*days, "--calendar", "firm")}.get(row.name, ("--every", "60"))
     added = command_line.json("timers", "add", *words, *function, *schedule)
     kept = added["breaker"]["threshold"] if row.key is None else added[row.key]
     assert kept == row.to_json(VALUES[row.name])
@@ -147,8 +150,10 @@ def test_an_attribute_is_an_option_of_a_declaration(row: Attribute) -> None:
     """The function is the one that is decorated; a change of it is named, that of a secret without its value."""
     engine = Engine()
     options = {} if row.name == "function" else {row.name: VALUES[row.name]}
+    if row.name == "roll":
+        options["calendar"] = "firm"
     engine.define("g" if row.name == "function" else "f")(dict)
-    schedule = {"every": 60} if row.name != "calendar" else {"tz": "UTC"}
+    schedule = {"every": 60} if row.name not in {"calendar", "roll"} else {"tz": "UTC"}
     engine.timer(None if "every" in schedule else "0 0 8 * * ?", **schedule, **({"name": "t"} | options))(dict)
     (timer,) = declared_timers(engine.registry, Environment.PRODUCTION)
     assert timer.anchored(START) == changed(row)

@@ -77,6 +77,23 @@ def test_a_daemon_fires_by_the_calendar_as_it_is_now(service: Service) -> None:
     assert service.timetable.get("only").state == "enabled"
 
 
+def test_a_roll_needs_a_calendar(store: Store) -> None:
+    """In a new timer and in an edit; with its calendar, a timer loses its roll."""
+    CalendarTable(store).add("firm", WorkingDays(), now=START)
+    timetable = TimerTable(store)
+    needs = "roll 'preceding' needs a calendar, which says which days are off"
+    with pytest.raises(TimerError, match=needs):
+        timetable.add([daily(calendar=None, roll="preceding")], now=START)
+    timetable.add([daily(roll="preceding"), daily("plain", calendar=None)], now=START)
+    with pytest.raises(TimerError, match=needs):
+        timetable.edit("plain", Environment.PRODUCTION, {"roll": "preceding"}, now=START)
+    with pytest.raises(TimerError, match=needs):
+        timetable.edit("t", Environment.PRODUCTION, {"calendar": None, "roll": "preceding"}, now=START)
+    timetable.edit("t", Environment.PRODUCTION, {"calendar": None}, now=START)
+    without = timetable.get("t", Environment.PRODUCTION).timer
+    assert (without.calendar, without.roll) == (None, "skip")
+
+
 @pytest.mark.parametrize("roll", ["skip", "preceding", "following"])
 def test_a_fire_that_is_due_stays_due_for_a_daemon_that_starts_after_the_change(service: Service, roll: str) -> None:
     """Its check for new rules of time zones leaves it alone, also if the calendar had moved it to another day."""

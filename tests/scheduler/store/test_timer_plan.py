@@ -110,7 +110,7 @@ ACTIONS: list[Change] = [
     lambda store: apply_timers(
         store,
         [
-            WantedTimer(replace(timer(number), name=f"t{number + 4}", roll="following"), names_state=False)
+            WantedTimer(replace(timer(number), name=f"t{number + 4}", jitter_s=5.0), names_state=False)
             for number in range(COUNT)
         ],
         prune=[Environment.PRODUCTION],
