@@ -143,9 +143,8 @@ class Dispatch:
     def stop(self) -> None:
         """End every run at once, except those of a fleet, and release everything."""
         self.stop_local()
-        for executor in dict.fromkeys(self._fleets.values()):
-            with self._calls:
-                executor.stop()
+        with self._calls:
+            self.stop_fleets()
 
     def stop_local(self) -> None:
         """End every run at once, except those of a fleet; never waits for the store."""
@@ -153,6 +152,11 @@ class Dispatch:
             self._is_stopped = True
             for executor in self._local:
                 executor.stop()
+
+    def stop_fleets(self) -> None:
+        """Release what the executors of fleets hold; their runs go on."""
+        for executor in dict.fromkeys(self._fleets.values()):
+            executor.stop()
 
 
 def _not_deployed(environment: str, now: datetime) -> Ending:

@@ -113,8 +113,8 @@ class Daemon:
     def run(self) -> None:
         """Take turns until `stop` is called; then wait for the runs in progress, and end the lease.
 
-        A thread of its own takes the turns. Returns in bounded time even if the store never answers: then that thread
-        is left behind, and does nothing more.
+        A thread of its own takes the turns. Returns in bounded time even if the store does not answer: then that thread
+        ends when the call that it waits for does, and only releases what it holds.
         """
         self._watch.run(self._take_turns, self.stop)
 
@@ -358,6 +358,17 @@ class Daemon:
 
     def close(self) -> None:
         """End runs in progress at once, abandon those without an outcome, release everything. `run` calls this."""
+        try:
+            if not self._calls.is_given_up:
+                self._end()
+        finally:
+            if self._calls.is_given_up:
+                self._dispatch.stop_fleets()
+            self._sleeper.close()
+            self._session_lock.close()
+            self._wake_socket.close()
+
+    def _end(self) -> None:
         answers = self._try_to_finish()
         self._dispatch.stop()
         self._health.close()
@@ -367,9 +378,6 @@ class Daemon:
                 self._lease.leave(self._clock.now())
             except StoreError as error:
                 log.error("%s", error)
-        self._sleeper.close()
-        self._session_lock.close()
-        self._wake_socket.close()
 
     def _try_to_finish(self) -> bool:
         """Release tasks that have not begun and record those that have ended; False if the store does not answer."""

@@ -1,7 +1,8 @@
 """StoreCalls: tracks when the daemon's loop waits for the store, and lends its lock to the watch meanwhile.
 
 Only the loop's thread uses the store. It holds the lock at all times, except while it waits for the store or for a
-listener: then the watch (watch.py) may take the lock and do the work that must not wait.
+listener: then the watch (watch.py) may take the lock and do the work that must not wait. A loop that the watch has
+given up ends as soon as it comes back.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ ACT_AFTER_S = 0.05
 monotonic = time.monotonic
 
 
+class LoopGivenUp(BaseException):
+    """Raised in the loop when it comes back from a call and the daemon has ended without it."""
+
+
 class StoreCalls:
     """The calls of one loop: a context manager for each of them, and the `watch` of its view of the store."""
 
@@ -29,6 +34,8 @@ class StoreCalls:
         # The loop holds it from the beginning.
         self._lock.acquire()
         self._depth = 0
+        #: Whether the daemon has ended without its loop.
+        self.is_given_up = False
         #: When the loop began to wait, in monotonic seconds; None while it does not.
         self.since: float | None = None
         #: What the loop waits for, if not the store.
@@ -43,6 +50,8 @@ class StoreCalls:
     # The loop's side
 
     def __enter__(self) -> None:
+        if self.is_given_up:
+            raise LoopGivenUp
         self._depth += 1
         if self._depth == 1:
             self.since = now = monotonic()
@@ -60,6 +69,8 @@ class StoreCalls:
             self.connection = None
             self._lock.acquire()
             self.since = None
+            if self.is_given_up:
+                raise LoopGivenUp
 
     @contextlib.contextmanager
     def of(self, subject: str) -> Iterator[None]:
@@ -87,10 +98,6 @@ class StoreCalls:
         finally:
             if has_lock:
                 self._lock.release()
-
-    def keep_out(self) -> bool:
-        """Take the lock for good if the loop waits: a loop that comes back later does nothing more."""
-        return self._lock.acquire(blocking=False)
 
     def open(self) -> None:
         """Begin to watch."""

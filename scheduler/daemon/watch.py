@@ -21,7 +21,7 @@ from ..store.database import Store
 from .claim_ahead import ClaimAhead
 from .dispatch import Dispatch
 from .health import Health
-from .store_calls import ACT_AFTER_S, StoreCalls
+from .store_calls import ACT_AFTER_S, LoopGivenUp, StoreCalls
 
 log = logging.getLogger("scheduler.daemon")
 
@@ -99,9 +99,10 @@ class Watch:
             self._watch_over(thread)
         except BaseException:
             # A KeyboardInterrupt, for example, which only this thread receives.
-            stop()
-            stop()
-            self._watch_over(thread)
+            if not self._calls.is_given_up:
+                stop()
+                stop()
+                self._watch_over(thread)
             raise
         if errors:
             raise errors[0]
@@ -109,6 +110,9 @@ class Watch:
     def _run_loop(self, loop: Callable[[], None], errors: list[BaseException]) -> None:
         try:
             loop()
+        except LoopGivenUp:
+            # The watch has ended, and has left this to the loop.
+            self._calls.close()
         except BaseException as error:
             errors.append(error)
         finally:
@@ -193,10 +197,12 @@ class Watch:
         return self.is_ending or (not self._dispatch.running and away_s > self._store.timeout_s + GIVE_UP_S)
 
     def _give_up(self) -> bool:
-        """End the daemon without the loop; False if the loop has just come back."""
-        if not self._calls.keep_out():
-            return False
-        self._dispatch.stop_local()
+        """End the daemon without the loop, which ends later; False if the loop has just come back."""
+        with self._calls.in_its_place() as is_away:
+            if not is_away:
+                return False
+            self._calls.is_given_up = True
+            self._dispatch.stop_local()
         log.error(
             "%s: no answer for %.0f s; ending without it. The next daemon records the runs that are open as abandoned",
             self._store,

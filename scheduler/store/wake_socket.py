@@ -30,7 +30,9 @@ class WakeSocket:
 
     def wake(self) -> None:
         """Wake the daemon, if it has not ended; safe from any thread and from a signal handler."""
-        wake(self.port)
+        # Through the socket itself, which needs no further descriptor: the program may have none left.
+        with contextlib.suppress(OSError):
+            self._socket.sendto(b"!", (LOOPBACK, self.port))
 
     def was_woken(self) -> bool:
         """Whether a datagram has arrived since the last call."""

@@ -1,8 +1,10 @@
 """Scheduler, the service inside a program; and ManualScheduler, the same for the tests of users."""
 
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from scheduler.core.run import Outcome
 from scheduler.engine import Engine, LeanEngineError
 from scheduler.errors import ArgumentError, ConfigError, StoreError, TimerChangedError, TimerError, UnknownFunctionError
 from scheduler.functions.registry import Registry
+from scheduler.store.database import Store
 from scheduler.testing import ManualScheduler
 from tests.waiting import PATIENCE_S, eventually
 
@@ -146,6 +149,18 @@ def test_stopping_waits_no_longer_than_its_timeout() -> None:
     scheduler.store.close()
     assert run is not None
     assert run.outcome is Outcome.ABANDONED
+
+
+def test_no_thread_of_a_scheduler_stays_that_was_stopped_while_its_store_was_locked(tmp_path: Path) -> None:
+    """Stopping does not wait for the store; the thread that does ends when it is no longer locked."""
+    Store(tmp_path / "timers.db").close()
+    scheduler = Scheduler(tmp_path / "timers.db", Registry())
+    with closing(sqlite3.connect(tmp_path / "timers.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        before = set(threading.enumerate())
+        scheduler.start()
+        scheduler.stop(timeout_s=0)
+    eventually(lambda: set(threading.enumerate()) <= before)
 
 
 def test_a_scheduler_starts_once_and_needs_functions() -> None:

@@ -64,9 +64,10 @@ def no_answer(store: Store, daemon: Daemon) -> Iterator[None]:
         yield
 
 
-def left_behind(daemon: Daemon) -> None:
-    """Wait until the loop of a daemon that has given it up has left its transaction: it does nothing more."""
-    eventually(lambda: daemon._calls._depth == 0)
+def loop_has_ended(daemon: Daemon) -> None:
+    """Wait until the loop of a daemon that has given it up has ended and has closed its descriptors."""
+    eventually(lambda: daemon._watch._has_ended)
+    assert daemon._wake_socket.fileno() == daemon._calls._reader == -1
 
 
 def standing_by(service: Service) -> Daemon:
@@ -108,7 +109,7 @@ def test_what_is_being_released_does_not_fire(store: Store, clock: ManualClock) 
             assert service.executor.begun == []
             daemon.stop()
             daemon.stop()
-    left_behind(daemon)
+    loop_has_ended(daemon)
 
 
 def test_what_is_late_is_not_handed_out_without_a_look_at_the_store(store: Store, clock: ManualClock) -> None:
@@ -188,7 +189,7 @@ def test_limits_hold_while_a_listener_does_not_return(store: Store, caplog: pyte
 def test_a_daemon_ends_although_the_store_never_answers(
     stops: int, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After the time that the store has; at once after a second `stop`. The loop is left behind, and does nothing."""
+    """After the time that the store has; at once after a second `stop`. The loop ends later, and does nothing more."""
     monkeypatch.setattr(watch, "GIVE_UP_S", -8.0)
     executor = ScriptedExecutor(SystemClock())  # type: ignore[arg-type]
     daemon = Daemon(store, {PRODUCTION: executor})
@@ -203,10 +204,8 @@ def test_a_daemon_ends_although_the_store_never_answers(
         thread.join(slowed(20))
         assert not thread.is_alive()
     assert "ending without it" in caplog.text
-    left_behind(daemon)
+    loop_has_ended(daemon)
     assert len(executor.begun) == begun
-    daemon._wake_socket.close()
-    daemon._sleeper.close()
 
 
 def test_a_statement_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
