@@ -125,7 +125,7 @@ def cli(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProces
 def fetch(url: str, headers: dict[str, str] | None = None, data: bytes | None = None) -> tuple[int, str]:
     request = urllib.request.Request(url, data=data, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+        with urllib.request.urlopen(request, timeout=slowed(PATIENCE_S)) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -68,7 +68,7 @@ def test_a_database_that_was_away_finds_its_fleet_waiting(
     _add_both_deliveries(group)
     _add_on_request(group, "outlives", duration=outage_s / 2, limit_s=15 + outage_s)
     _add_on_request(group, "hangs", duration=600, limit_s=limit_s)
-    group.start(2, grace_s=1)
+    group.start(2, grace_s=slowed(1))
     going_on = _begin(group, "outlives", "hangs")
     postgres.stop()
     stopped_at = group.now()

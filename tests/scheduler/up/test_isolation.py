@@ -167,7 +167,7 @@ def use_everything():
 @engine.define
 def slow():
     open("begun", "w").close()
-    time.sleep(8)
+    time.sleep(float(open("seconds").read()))
 """
 
 
