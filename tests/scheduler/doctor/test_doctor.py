@@ -19,6 +19,7 @@ from scheduler.doctor.findings import Finding, Severity
 from scheduler.engine import Engine
 from scheduler.store.database import Store
 from scheduler.store.schema import daemons, runs, timers
+from tests.scheduler.broker_servers import free_port
 from tests.scheduler.command_line import CLOUD, CommandLine
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.postgres_server import Server
@@ -27,6 +28,8 @@ from tests.scheduler.postgres_server import Server
 def test_a_project_in_order_has_no_error(command_line: CommandLine) -> None:
     """Every check is listed with its severity; exit status 0."""
     command_line.write("cloud.py", CLOUD)
+    # On the usual port, a service of this machine's user may answer.
+    command_line.write("scheduler.toml", f"port = {free_port()}\n")
     command_line.run("timers", "add", "t", "--function", "hello", "--every", "60", "--enable")
     found = {finding["name"]: finding for finding in command_line.json("doctor")}
     assert list(found) == (
