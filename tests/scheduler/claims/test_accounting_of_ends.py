@@ -54,6 +54,16 @@ SHARED_SECONDS = sorted({*range(0, 60, 4), *range(0, 60, 6)})
 NOT_RUN = ("misfired", "skipped_overlap")
 
 
+def entered(rows: list[Any], kind: str) -> list[Any]:
+    """The runs of a kind, without those that repeat one whose daemon was killed."""
+    return [row for row in rows if row.kind == kind and row.attempt == 1]
+
+
+def counted(rows: list[Any]) -> list[Any]:
+    """The runs that count for `max_runs`."""
+    return [row for row in entered(rows, "scheduled") if row.timer == "counted" and row.outcome not in NOT_RUN]
+
+
 class Ends(RuleBasedStateMachine):
     """Up to three daemons with these timers."""
 
@@ -208,11 +218,12 @@ class Ends(RuleBasedStateMachine):
     @precondition(lambda self: self.nodes and self.timetable.get("counted").state == "finished")
     @rule()
     def the_counted_timer_is_enabled_again(self) -> None:
-        """It counts anew, once all of its runs have begun: one that is given back belongs to the count before."""
-        own = [row for row in self.rows() if row.timer == "counted" and row.outcome not in NOT_RUN]
-        if all(row.outcome is not None for row in own):
-            assert len(own) - self.first_of_count == MOST_RUNS
-            self.first_of_count = len(own)
+        """After it was disabled, it counts anew; not while a run is open: one that is given back is of the old count."""
+        rows = self.rows()
+        if all(row.outcome is not None for row in rows if row.timer == "counted"):
+            assert len(counted(rows)) - self.first_of_count == MOST_RUNS
+            self.first_of_count = len(counted(rows))
+            self.timetable.disable("counted")
             self.timetable.enable("counted", now=self.now())
 
     @precondition(lambda self: self.timetable.get("fragile").state == "disabled")
@@ -227,10 +238,9 @@ class Ends(RuleBasedStateMachine):
         if not hasattr(self, "nodes"):
             return
         rows = self.rows()
-        assert sum(row.kind == "on_enable" for row in rows) <= self.greetings
-        assert sum(row.kind == "on_start" for row in rows) <= self.starts
-        counted = [row for row in rows if row.timer == "counted" and row.kind == "scheduled" and row.attempt == 1]
-        assert len([row for row in counted if row.outcome not in NOT_RUN]) - self.first_of_count <= MOST_RUNS
+        assert len(entered(rows, "on_enable")) <= self.greetings
+        assert len(entered(rows, "on_start")) <= self.starts
+        assert len(counted(rows)) - self.first_of_count <= MOST_RUNS
         assert [row for row in rows if row.timer == "passing" and instant(row.fire_at) >= self.closes_at] == []
         assert max(self.accounted().values(), default=0) <= 1
         begun = Counter((task.run_id, task.attempt) for task in self.all_begun())
@@ -293,12 +303,11 @@ class Ends(RuleBasedStateMachine):
         assert not lost, sorted(lost)[:10]
         self.nothing_runs_too_often()  # type: ignore[no-untyped-call, unused-ignore]
         rows = self.rows()
-        assert sum(row.kind == "on_enable" for row in rows) == self.greetings
-        assert sum(row.kind == "on_start" for row in rows) == self.starts
+        assert len(entered(rows, "on_enable")) == self.greetings
+        assert len(entered(rows, "on_start")) == self.starts
         states = {entry.timer.name: entry.state for entry in self.timetable.list()}
         assert states["counted"] == "finished"
-        own = [row for row in rows if row.timer == "counted" and row.attempt == 1 and row.outcome not in NOT_RUN]
-        assert len(own) - self.first_of_count == MOST_RUNS
+        assert len(counted(rows)) - self.first_of_count == MOST_RUNS
         assert "passing" not in states
         self.a_failure_pauses_the_fragile_timer()
 
