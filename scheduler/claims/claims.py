@@ -40,7 +40,7 @@ from .open_runs import (
     count_overlaps,
     timers_with_open_runs,
 )
-from .releases import give_back, undo_claims
+from .releases import give_back, uncount, undo_claims
 from .results import enter_retries_and_move_breakers, write_results
 from .timer_cache import TimerCache
 from .unknown_commits import UnknownCommits
@@ -260,7 +260,12 @@ class Claims:
                 named = task.timer, task.environment
                 self._events += events_of(store_of(connection).alerts, Outcome.MISFIRED, named, task.fire_time, now)
                 its_timer = select(timers).where(timers.c.id == task.timer_id).with_for_update(key_share=True)
-                lose_probes(connection, connection.execute(its_timer), now)
+                rows = connection.execute(its_timer).all()
+                lose_probes(connection, rows, now)
+                # A timer that was enabled since the claim counts anew, and this run is not of that count.
+                for row in rows:
+                    if row.revision == timer.revision:
+                        uncount(connection, row, task, timer.rule.schedule)
             else:
                 tasks.append(task._replace(past_due=is_late))
         return tasks

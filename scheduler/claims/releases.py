@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, literal_column,
 
 from ..core.fire_times import FireTimes
 from ..core.run import Kind, Task
-from ..core.timestamps import instant, stamp
+from ..core.timestamps import instant, stamp, stamp_or_none
 from ..store.database import store_of
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
@@ -99,6 +99,20 @@ def give_back(connection: Connection, owner: int, tasks: Sequence[Task], now: da
     _set_back(connection, planned)
     _LET_WAIT.execute(connection, [(run_id,) for run_id in ours.keys() - {row.id for row in undone}])
     lose_probes(connection, timer_rows.values(), now)
+
+
+def uncount(connection: Connection, row: Row[Any], task: Task, schedule: FireTimes) -> None:
+    """Take a run that never begins out of the count of its timer's max_runs; `row` is the timer's, which is locked.
+
+    A timer that is finished with this run goes on after the last fire time that was claimed.
+    """
+    if not row.max_runs or task.kind is not Kind.SCHEDULED or task.attempt > 1:
+        return
+    _UNCOUNT.execute(connection, [(1, row.id)])
+    if row.enabled and row.next_fire_at is None:
+        claimed = select(func.max(runs.c.last_fire_at)).where(runs.c.timer_id == row.id, runs.c.kind == Kind.SCHEDULED)
+        next_fire = schedule.next_fire(instant(connection.execute(claimed).scalar_one()))
+        connection.execute(update(timers).where(timers.c.id == row.id).values(next_fire_at=stamp_or_none(next_fire)))
 
 
 def _all_still_planned(

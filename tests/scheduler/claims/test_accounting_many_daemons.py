@@ -33,6 +33,7 @@ from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
 from scheduler.store.pause_table import PauseTable
+from scheduler.store.postgres import PostgresStore
 from scheduler.store.schema import metadata, runs
 from scheduler.store.sqlite import SqliteStore
 from scheduler.store.timers import TimerTable
@@ -72,7 +73,7 @@ class SkewedClock:
         return self.clock.monotonic()
 
 
-class FaultyStore(SqliteStore):
+class FaultyStore(Store):
     """One daemon's store: before its next transaction a hook is called, or the transaction fails."""
 
     before: Callable[[], None] | None = None
@@ -94,11 +95,19 @@ class FaultyStore(SqliteStore):
             raise StoreUnavailableError("after the commit")
 
 
+class FaultySqliteStore(FaultyStore, SqliteStore):
+    """A file."""
+
+
+class FaultyPostgresStore(FaultyStore, PostgresStore):
+    """A database of a server."""
+
+
 class Node:
     """One daemon, with its own clock, executor and store."""
 
     def __init__(self, url: str, clock: ManualClock, skew_s: float, script: Callable[[Any], Any]) -> None:
-        self.store = FaultyStore(url)
+        self.store = FaultySqliteStore(url) if url.startswith("sqlite") else FaultyPostgresStore(url)
         self.clock = SkewedClock(clock, skew_s)
         self.executor = ScriptedExecutor(self.clock, script)  # type: ignore[arg-type]
         self.daemon = Daemon(self.store, {PRODUCTION: self.executor}, clock=self.clock)
@@ -432,7 +441,7 @@ class Daemons(RuleBasedStateMachine):
 
 
 def test_many_daemons_account_for_every_fire_time(tmp_path: Path) -> None:
-    """The quick form plays the same histories each time, so that only a change can break it; the long one, new ones."""
+    """The quick form plays the same histories whenever the same modules are loaded; the long one, new ones."""
     run_state_machine_as_test(
         partial(Daemons, tmp_path),
         settings=settings(

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -36,6 +37,7 @@ from scheduler.store.schema import metadata, runs
 from scheduler.store.timers import TimerTable
 from tests.scheduler.claims.test_accounting_many_daemons import Node
 from tests.scheduler.fault_scale import IS_LONG, scaled
+from tests.scheduler.postgres_server import Server
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, kill
 
 PRODUCTION = Environment.PRODUCTION
@@ -67,9 +69,9 @@ def counted(rows: list[Any]) -> list[Any]:
 class Ends(RuleBasedStateMachine):
     """Up to three daemons with these timers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__()
-        self.url = f"sqlite:///{folder}/store.db"
+        self.url = url
 
     @initialize(
         overlap=st.sampled_from(OverlapPolicy),
@@ -218,7 +220,7 @@ class Ends(RuleBasedStateMachine):
     @precondition(lambda self: self.nodes and self.timetable.get("counted").state == "finished")
     @rule()
     def the_counted_timer_is_enabled_again(self) -> None:
-        """After it was disabled, it counts anew; not while a run is open: one that is given back is of the old count."""
+        """Disabled and enabled, it counts anew; not while a run is open, which may be given back to the old count."""
         rows = self.rows()
         if all(row.outcome is not None for row in rows if row.timer == "counted"):
             assert len(counted(rows)) - self.first_of_count == MOST_RUNS
@@ -321,9 +323,19 @@ class Ends(RuleBasedStateMachine):
 
 
 def test_timers_that_end_run_exactly_as_often_as_they_should(tmp_path: Path) -> None:
-    """The quick form plays the same histories each time; the long one, new ones."""
+    """The quick form plays the same histories whenever the same modules are loaded; the long one, new ones."""
+    play(f"sqlite:///{tmp_path}/store.db")
+
+
+@pytest.mark.slow
+def test_timers_that_end_do_so_on_a_server(postgres: Server) -> None:
+    with postgres.database() as url:
+        play(url)
+
+
+def play(url: str) -> None:
     run_state_machine_as_test(
-        partial(Ends, tmp_path),
+        partial(Ends, url),
         settings=settings(
             phases=[Phase.generate],
             max_examples=scaled(8, 300),

@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import Connection
 
 from scheduler.core.misfire import MisfirePolicy
+from scheduler.core.overlap import OverlapPolicy
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
-from tests.scheduler.claims.second_daemon import begin_runs
-from tests.scheduler.scripted_service import FAILURE, Service
+from tests.scheduler.claims.second_daemon import PRODUCTION, Second, begin_runs
+from tests.scheduler.scripted_service import FAILURE, SUCCESS, Service
 
 
 @contextmanager
@@ -65,6 +66,46 @@ def test_a_claim_that_is_found_too_late_is_subject_to_the_misfire_policy(
     service.daemon.turn()
     assert service.rows() == [(86_400, 1, outcome)]
     assert [task.past_due for task in service.executor.begun] == ([True] if outcome is None else [])
+
+
+@pytest.mark.parametrize("max_runs", [1, 2])
+def test_a_claim_that_is_found_too_late_does_not_count_for_max_runs(
+    service: Service, monkeypatch: pytest.MonkeyPatch, max_runs: int
+) -> None:
+    """The timer has all of its runs, even if the missed one would have been its last."""
+    begin_runs(service, seconds=2, misfire=MisfirePolicy.SKIP, max_runs=max_runs)
+    service.executor.script = lambda _: SUCCESS
+    assert service.daemon is not None
+    with unanswered(service.store, monkeypatch, committed=True):
+        service.daemon.turn()
+    assert service.rows() == [(2, 1, None)]
+    service.after(7.5)
+    service.after(4)
+    ran = [(6, 1, "succeeded"), (8, 1, "succeeded")][:max_runs]
+    assert service.rows() == [(2, 1, "misfired"), (4, 1, "misfired"), *ran]
+    assert service.timetable.get("t").state == "finished"
+
+
+def test_a_claim_that_is_found_too_late_is_not_of_the_count_of_a_timer_that_was_enabled_since(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Enabled anew, it has its runs by another daemon, while the first one does not know of its claim."""
+    second = Second(service)
+    begin_runs(service, seconds=2, misfire=MisfirePolicy.SKIP, max_runs=2)
+    assert service.daemon is not None
+    with unanswered(service.store, monkeypatch, committed=True):
+        service.daemon.turn()
+    assert service.rows() == [(2, 1, None)]
+    service.timetable.edit("t", PRODUCTION, {"overlap": OverlapPolicy.ALLOW}, now=service.clock.now())
+    service.timetable.disable("t")
+    service.timetable.enable("t", now=service.clock.now())
+    for _ in range(2):
+        service.clock.advance(2)
+        second.settle()
+    service.after(3.5)
+    service.after(4)
+    assert service.rows() == [(2, 1, "misfired"), (4, 1, None), (6, 1, None)]
+    assert service.timetable.get("t").state == "finished"
 
 
 @pytest.mark.parametrize("committed", [True, False])
