@@ -42,9 +42,11 @@ class FleetCancellations:
         threading.Thread(target=self._watch, args=(sender.hostname,), name="cancellations", daemon=True).start()
 
     def _watch(self, node: str) -> None:
+        store: Store | None = None
         while True:
             # The code that writes to the store logs its outages.
-            with contextlib.suppress(DBAPIError, StoreUnavailableError), Store(self._store_url) as store:
+            with contextlib.suppress(DBAPIError, StoreUnavailableError):
+                store = store or Store(self._store_url)
                 self._listen(store, node)
             time.sleep(RETRY_S)
 

@@ -56,11 +56,15 @@ class WorkerPresence:
         self._is_over.set()
 
     def _hold(self) -> None:
+        store: Store | None = None
         while not self._is_over.is_set():
             # The code that writes to the store logs its outages.
-            with contextlib.suppress(DBAPIError, StoreUnavailableError), Store(self._store_url) as store:
+            with contextlib.suppress(DBAPIError, StoreUnavailableError):
+                store = store or Store(self._store_url)
                 self._hold_on(store)
             self._is_over.wait(CHECK_S)
+        if store is not None:
+            store.close()
 
     def _hold_on(self, store: Store) -> None:
         """Hold the locks until the session is lost or the worker ends."""

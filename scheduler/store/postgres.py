@@ -56,12 +56,14 @@ class PostgresStore(Store):
         reach = {**REACH, "connect_timeout": max(1, min(CONNECT_S, ceil(self.timeout_s)))}
         reach = {name: value for name, value in reach.items() if name not in self.url.query}
         engine = self._create_engine(pool_pre_ping=True, connect_args=reach)
+        # Not the store: the dialect keeps this function, and SQLAlchemy's caches keep the last 128 dialects.
+        timeout_s = self.timeout_s
 
         def connect(_dialect: object, _record: object, arguments: Any, named: dict[str, Any]) -> Any:
             from .bounded_connection import BoundedConnection
 
             connection = BoundedConnection.connect(*arguments, **named)
-            connection.timeout_s = self.timeout_s
+            connection.timeout_s = timeout_s
             return connection
 
         def prepare(connection: Any, _record: object) -> None:

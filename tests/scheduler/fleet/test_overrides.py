@@ -64,6 +64,7 @@ METHODS = {
     "kombu.transport.pgmq:_NotifyWaiter._ensure_conn": "ae81cce2e25d",
     # redis_transport.py, malformed_messages.py
     "kombu.transport.redis:Channel._brpop_read": "c42518699709",
+    "kombu.transport.redis:Transport.register_with_event_loop": "4b835642e4a9",
     "kombu.transport.virtual.base:Transport._deliver": "799e242f3ec5",
     # worker.py
     "celery.worker.request:Request.on_timeout": "3d26ce896008",
@@ -105,7 +106,7 @@ ATTRIBUTES = {
     "kombu.transport.virtual.base:Transport": "cycle _deliver",
     "kombu.connection:Connection": "transport_cls _transport",
     "kombu.message:Message": "_decoded_cache",
-    "kombu.asynchronous.hub:Hub": "call_repeatedly call_later create_loop",
+    "kombu.asynchronous.hub:Hub": "call_repeatedly call_later create_loop on_tick",
 }
 
 

@@ -1,8 +1,10 @@
 """Opening a store: its migrations, and one clear error for each fault of a file or an address."""
 
+import gc
 import os
 import sqlite3
 import stat
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -30,6 +32,16 @@ from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
 from scheduler.store.upgrade import MIGRATIONS, VERSION_TABLE, known_versions
 from tests.scheduler.postgres_server import Server
+
+
+def test_a_store_that_was_closed_is_freed(store_url: str) -> None:
+    """SQLAlchemy's caches keep the dialect of the last hundred engines, and what that refers to."""
+    store = Store(store_url)
+    store.close()
+    kept = weakref.ref(store)
+    del store
+    gc.collect()
+    assert kept() is None
 
 
 def test_the_migrations_make_the_tables_that_the_code_expects(store: Store) -> None:
