@@ -10,6 +10,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +30,15 @@ class Target:
     module: ModuleType
     application: Any
     registry: Registry
+
+
+#: The target whose module is being imported, for `being_loaded`.
+_importing: ContextVar[str | None] = ContextVar("importing", default=None)
+
+
+def being_loaded() -> str | None:
+    """The target that is being loaded while the caller runs; None if none is."""
+    return _importing.get()
 
 
 def load(name: str) -> Target:
@@ -83,6 +93,7 @@ def _from_module(name: str) -> ModuleType:
 
 def _import(name: str, shown: str, file: Path | None) -> ModuleType:
     importlib.invalidate_caches()
+    token = _importing.set(shown)
     try:
         module = importlib.import_module(name)
     except KeyboardInterrupt:
@@ -95,6 +106,8 @@ def _import(name: str, shown: str, file: Path | None) -> ModuleType:
         raise TargetError(
             f"{shown} raised while it was imported: {_place(error, file)}{_advice(error, file)}"
         ) from error
+    finally:
+        _importing.reset(token)
     if _threads_are_patched():
         raise TargetError(f"{shown}: {_PATCHED}")
     if file is not None and Path(getattr(module, "__file__", None) or "").resolve() != file.resolve():

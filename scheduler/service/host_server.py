@@ -1,10 +1,12 @@
-"""Warns of servers around the program under which a Scheduler fires nothing, or makes processes hang."""
+"""Warns of programs in which a Scheduler fires nothing, makes processes hang, or starts in every process."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from typing import Any
+
+from ..functions.loading import being_loaded
 
 log = logging.getLogger("scheduler.daemon")
 
@@ -21,4 +23,14 @@ def warn_of_host_server() -> None:
         log.warning(
             "this is the master process of uWSGI, and a worker that it forks while a timer fires may hang: "
             "start it with --lazy-apps"
+        )
+
+
+def warn_of_loading() -> None:
+    """Log a warning if a Scheduler starts while a cloud.py is loaded, because every process of a service loads it."""
+    if (target := being_loaded()) is not None:
+        log.warning(
+            "a Scheduler starts while %s is loaded, so each process that loads it fires timers: "
+            "start it in another file, which imports the engine from there",
+            target,
         )

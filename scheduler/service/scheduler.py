@@ -33,7 +33,7 @@ from ..store.retention import KEEP
 from ..store.runs import RunHistory
 from ..store.timers import TimerTable
 from ..workers.executor import ProcessExecutor
-from .host_server import warn_of_host_server
+from .host_server import warn_of_host_server, warn_of_loading
 from .timers import ManagedTimers, author_of
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ class Scheduler(ManagedTimers):
         if self._daemon is not None:
             raise RuntimeError("a Scheduler starts once; make another one")
         warn_of_host_server()
+        warn_of_loading()
         for executor in set(self._executors.values()):
             if isinstance(executor, ProcessExecutor):
                 executor.start()

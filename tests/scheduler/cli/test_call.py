@@ -200,3 +200,17 @@ def test_a_declaration_that_is_wrong_is_reported_by_the_first_call(command_line:
     assert "Warning: @engine.timer of 'daily'" in called.stderr
     assert "did you mean '0 0 8 * * ?'?" in called.stderr
     assert "often" not in called.stderr
+
+
+def test_a_scheduler_that_starts_in_cloud_py_is_warned_of(
+    command_line: CommandLine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Because every process of a service would start it; one that a file beside it starts is not."""
+    program = f'from scheduler import Scheduler\nwith Scheduler("{command_line.folder}/t.db", engine):\n    pass\n'
+    command_line.write("cloud.py", CLOUD + program)
+    assert command_line.run("call", "hello").exit_code == 0
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith("a Scheduler starts while cloud.py is loaded, so each process")
+    caplog.clear()
+    exec(CLOUD + program, {})
+    assert not caplog.records
