@@ -29,6 +29,7 @@ from .options import (
     target_option,
     why_option,
 )
+from .store_hints import hint_at_daemon, opened_or_new
 from .transfer import function_problems, hint, read_text
 
 _SIGNS = {ListEffect.ADDED: ("+", "green"), ListEffect.CHANGED: ("~", "yellow"), ListEffect.REMOVED: ("-", "red")}
@@ -80,8 +81,8 @@ def apply_list(*, file: str, prune: bool, dry_run: bool, no_check: bool, as_json
         print_json(_as_object(applied, dry_run=dry_run))
         return
     _print(applied, environments, dry_run=dry_run)
-    if not (daemon_runs or dry_run) and any(each.timer.enabled for each in applied.differences):
-        click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
+    enabled = any(each.timer.enabled for each in applied.differences)
+    hint_at_daemon(is_needed=enabled and not (daemon_runs or dry_run))
 
 
 @contextmanager
@@ -92,7 +93,7 @@ def _opened(project: Project, *, dry_run: bool) -> Iterator[Store]:
         with Store("sqlite://") if is_missing else project.open_store() as store:
             yield store
     else:
-        with project.open_or_create_store() as store:
+        with opened_or_new(project) as store:
             yield store
 
 

@@ -27,7 +27,7 @@ from ..functions.calling import run
 from ..functions.context import Call
 from ..functions.loading import Target
 from ..functions.tracebacks import from_users_frame
-from ..project.function_check import unknown_function
+from ..project.function_check import undefined_functions, unknown_function
 from ..project.project import Project, current_project, printing_to_stderr
 from ..project.slow_loading import reporting_while_loading
 from .arguments import PARAMETERS_HELP, parse_params
@@ -58,7 +58,7 @@ def command(
         loaded = project.load(target_name)
     _warn_of_declarations(project, loaded)
     if name not in loaded.registry:
-        raise unknown_function(name, target_name, loaded.registry.names())
+        raise unknown_function(name, target_name, loaded.registry.names(), undefined_functions(loaded))
     if not as_json:
         _print_result(_result(loaded, name, arguments, limit_s))
         return

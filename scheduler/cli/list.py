@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
+from ..core.misfire import GRACE
 from ..core.run import Run
 from ..core.timer import Environment
 from ..core.zones import zone
@@ -18,10 +20,12 @@ from ..store.pages import MAX_LOOKED_AT
 from ..store.pause_table import PauseTable
 from ..store.pauses import Pause
 from ..store.runs import LatestRuns
+from ..store.statistics import has_live_daemon
 from ..store.stored_timer import StoredTimer
 from ..store.timers import TimerTable
 from . import runs
 from .options import environment_filter, json_option, store_option, tag_filter
+from .store_hints import hint_at_daemon
 from .timer_names import store_with_hints
 
 _EXAMPLE = ("timers", "add", "NAME", "--function", "FUNCTION", "--cron", "0 0 8 ? * MON")
@@ -38,6 +42,8 @@ def list_timers(environment: str | None, tag: str | None, store: str | None, as_
     with store_with_hints(project) as opened:
         entries = TimerTable(opened).list(Environment(environment) if environment else None, tag=tag)
         latest, pauses = LatestRuns(opened), PauseTable(opened).list()
+        is_late = not as_json and any(_is_overdue(entry, datetime.now(UTC)) for entry in entries)
+        needs_daemon = is_late and not has_live_daemon(opened)
     if as_json:
         print_json([_with_latest(entry, latest.of(entry), project.settings.tz) for entry in entries])
     elif not entries and tag is not None:
@@ -51,6 +57,12 @@ def list_timers(environment: str | None, tag: str | None, store: str | None, as_
             click.echo(line)
         if latest.is_partial:
             click.echo(f"last runs are those among the latest {MAX_LOOKED_AT:,} runs of all timers", err=True)
+        hint_at_daemon(is_needed=needs_daemon)
+
+
+def _is_overdue(entry: StoredTimer, now: datetime) -> bool:
+    """Whether an enabled timer, which no pause holds, should have fired longer than the misfire grace ago."""
+    return entry.next_fire is not None and not entry.is_held and entry.next_fire < now - GRACE
 
 
 def _pause_lines(entries: Sequence[StoredTimer], pauses: Sequence[Pause], default_tz: str) -> Iterator[str]:

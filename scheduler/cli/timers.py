@@ -42,6 +42,7 @@ from .options import (
 from .rename import copy_timer, rename_timer
 from .run import run_timer
 from .show import show_timer
+from .store_hints import hint_at_daemon, opened_or_new
 from .subcommands import Subcommands
 from .timer_names import check_known, names_argument, store_with_hints
 from .timer_options import (
@@ -121,7 +122,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
     check_new_names(timer.name, timer.function)
     if not no_check:
         check_function(project, timer, given["target"])
-    with project.open_or_create_store() as store:
+    with opened_or_new(project) as store:
         quota, by = project.settings.max_timers, by_user(given["why"])
         if given["replace"]:
             # Whether it is enabled stays as it is, unless --enable is given.
@@ -156,17 +157,12 @@ def _print_added(entry: StoredTimer, project: Project, *, assumed: bool, daemon_
         click.echo(f"it is disabled; enable it with:  {_enable_command(timer, project)}")
         return
     _print_fires(entry, project, "enabled")
-    _hint_at_daemon(is_needed=not daemon_runs)
+    hint_at_daemon(is_needed=not daemon_runs)
 
 
 def _print_fires(entry: StoredTimer, project: Project, done: str) -> None:
     tz = display.zone_of(entry.timer, project.settings.tz)
     click.echo(f"{done}; fires next at {display.instant(entry.next_fire, tz)}")
-
-
-def _hint_at_daemon(*, is_needed: bool) -> None:
-    if is_needed:
-        click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
 
 
 def _enable_command(timer: Timer, project: Project) -> str:
@@ -200,7 +196,7 @@ def enable_timers(
         return
     for entry in entries:
         _print_fires(entry, project, f"enabled {entry.timer.name}" if len(names) > 1 else "enabled")
-    _hint_at_daemon(is_needed=not daemon_runs)
+    hint_at_daemon(is_needed=not daemon_runs)
 
 
 @command.command("disable", short_help="Disable timers.")

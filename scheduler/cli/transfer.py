@@ -39,6 +39,7 @@ from .options import (
     target_option,
     why_option,
 )
+from .store_hints import hint_at_daemon, opened_or_new
 
 _REQUIRED = ("name", "function", "cron", "seconds")
 _IMPORT_HELP = f"""Add the timers of a CSV or JSON list, all of them or none; `-` reads the list from stdin.
@@ -191,10 +192,9 @@ def hint(problems: Sequence[FileProblem], lines: Sequence[Listed], stage_source:
 
 
 def _add(project: Project, timers: Sequence[Timer], by: Author) -> None:
-    with project.open_or_create_store() as store:
+    with opened_or_new(project) as store:
         TimerTable(store).add(timers, now=datetime.now(UTC), quota=project.settings.max_timers, by=by)
-        if any(timer.enabled for timer in timers) and not has_live_daemon(store):
-            click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
+        hint_at_daemon(is_needed=any(timer.enabled for timer in timers) and not has_live_daemon(store))
 
 
 def _print_added(project: Project, timers: Sequence[Timer], *, dry_run: bool, as_json: bool) -> None:

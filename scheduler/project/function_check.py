@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -17,6 +18,7 @@ from .slow_loading import reporting_while_loading
 from .suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from ..functions.loading import Target
     from ..store.stored_timer import StoredTimer
 
 
@@ -33,11 +35,13 @@ class ProjectFunctions:
 
     target: str
     registry: Registry
+    #: The functions of the module that are not defined as cloud functions.
+    undefined: Collection[str] = ()
 
     def check(self, name: str, params: Mapping[str, Any] | None) -> None:
         """FunctionError if the function is missing, or does not accept the parameters; None skips the parameters."""
         if name not in self.registry:
-            raise unknown_function(name, self.target, self.registry.names())
+            raise unknown_function(name, self.target, self.registry.names(), self.undefined)
         if params is not None:
             bind(self.registry.get(name), params)
 
@@ -52,10 +56,24 @@ class ProjectFunctions:
         return None
 
 
-def unknown_function(name: str, target: str, known: list[str]) -> FunctionError:
-    """The error for a function that a target does not define."""
+def undefined_functions(loaded: Target) -> set[str]:
+    """The names of a module's own functions that are not among its cloud functions."""
+    registry = loaded.registry
+    defined = [registry.get(name) for name in registry.names()] + [
+        registry.get_hook(*of) for of in registry.hook_names()
+    ]
+    ids = {id(function) for function in defined}
+    # By their types, because an attribute of any other value may run code of its own.
+    own = {name: value for name, value in vars(loaded.module).items() if type(value) is FunctionType}
+    return {name for name, value in own.items() if value.__module__ == loaded.module.__name__ and id(value) not in ids}
+
+
+def unknown_function(name: str, target: str, known: list[str], undefined: Collection[str] = ()) -> FunctionError:
+    """The error for a function that a target does not define; `undefined` are those that lack the decorator."""
+    if name in undefined:
+        return FunctionError(f"{target} has a function {name!r}, but without @engine.define above it")
     listed = f"it has {', '.join(known[:8])}" + (f" and {len(known) - 8} more" if len(known) > 8 else "")
-    hint = did_you_mean(name, known) or (listed if known else "it defines none")
+    hint = did_you_mean(name, known) or (listed if known else "it defines none; put @engine.define above one")
     return FunctionError(f"{target} has no function {name!r}; {hint}")
 
 
@@ -65,7 +83,8 @@ def load_functions(project: Project, target: str | None) -> ProjectFunctions | N
     if name is None:
         return None
     with printing_to_stderr(), reporting_while_loading(name):
-        return ProjectFunctions(name, project.load(name).registry)
+        loaded = project.load(name)
+        return ProjectFunctions(name, loaded.registry, undefined_functions(loaded))
 
 
 def check_function(project: Project, timer: Timer, target: str | None, *, instead: str = "add it") -> None:
@@ -80,11 +99,20 @@ def check_function(project: Project, timer: Timer, target: str | None, *, instea
             raise
         click.echo(f"Warning: the function {timer.function!r} was not checked: {error}", err=True)
         return
+    if functions is None:
+        _warn_of_no_target(project, timer)
+        return
     try:
-        if functions is not None:
-            functions.check(timer.function, timer.params)
+        functions.check(timer.function, timer.params)
     except FunctionError as error:
         raise FunctionError(f"{error} (use --no-check to {instead} anyway)") from error
+
+
+def _warn_of_no_target(project: Project, timer: Timer) -> None:
+    """Warn that a function was not checked, unless it is one of a remote engine."""
+    if project.settings.for_environment(timer.environment).runs_what_is_served:
+        missing = f"there is neither a wsgi.py nor a cloud.py in {project.settings.folder}"
+        click.echo(f"Warning: the function {timer.function!r} was not checked: {missing}", err=True)
 
 
 def missing_functions(

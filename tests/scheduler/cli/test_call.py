@@ -202,6 +202,19 @@ def test_a_declaration_that_is_wrong_is_reported_by_the_first_call(command_line:
     assert "often" not in called.stderr
 
 
+def test_a_function_without_the_decorator_is_told_from_a_missing_one(command_line: CommandLine) -> None:
+    """What cloud.py imports, and what it defines under another name, is not meant."""
+    more = "from json import dumps\n\ndef plain():\n    pass\n\n@engine.define('other')\ndef named():\n    pass\n"
+    command_line.write("cloud.py", CLOUD + more)
+    said = "cloud.py has a function 'plain', but without @engine.define above it"
+    assert said in command_line.refusal("call", "plain")
+    assert said in command_line.refusal("timers", "add", "t", "--function", "plain", "--every", "5")
+    for name in ("dumps", "named"):
+        assert f"cloud.py has no function '{name}'" in command_line.refusal("call", name)
+    command_line.write("cloud.py", "from scheduler.engine import Engine\n\nengine = Engine()\n")
+    assert "it defines none; put @engine.define above one" in command_line.refusal("call", "gone")
+
+
 def test_a_scheduler_that_starts_in_cloud_py_is_warned_of(
     command_line: CommandLine, caplog: pytest.LogCaptureFixture
 ) -> None:

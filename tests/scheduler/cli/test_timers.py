@@ -372,3 +372,27 @@ def test_a_word_of_other_programs_is_answered_with_the_command(
 ) -> None:
     """Or one that is spelled alike."""
     assert f"no such command {word!r}; did you mean {meant!r}?" in command_line.refusal("timers", word, "t")
+
+
+def test_a_wrong_folder_is_noticed(command_line: CommandLine) -> None:
+    """There is no cloud.py to check the function, and the store is a new one; a second timer makes none."""
+    first = command_line.run("timers", "add", "a", *EVERY)
+    assert first.exit_code == 0
+    assert "the function 'hello' was not checked: there is neither a wsgi.py nor a cloud.py in" in first.stderr
+    assert f"made a new one: {command_line.folder / '.scheduler' / 'store.db'}" in first.stderr
+    command_line.write("cloud.py", CLOUD)
+    assert command_line.run("timers", "add", "b", *EVERY).stderr == ""
+
+
+def test_the_list_says_that_no_daemon_runs_while_a_timer_is_overdue(command_line: CommandLine) -> None:
+    """On stderr, and not for programs; a paused timer is not overdue."""
+    command_line.write("cloud.py", CLOUD)
+    command_line.run("timers", "add", "a", "--function", "hello", "--every", "60", "--enable")
+    assert command_line.run("timers", "list").stderr == ""
+    with sqlite3.connect(command_line.folder / ".scheduler" / "store.db") as store:
+        store.execute("UPDATE timers SET next_fire_at = next_fire_at - 3600000000")
+    store.close()
+    assert "no daemon runs on this store; start one with:" in command_line.run("timers", "list").stderr
+    assert command_line.run("timers", "list", "--json").stderr == ""
+    command_line.run("pause")
+    assert command_line.run("timers", "list").stderr == ""

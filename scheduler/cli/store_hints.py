@@ -1,0 +1,29 @@
+"""Hints of commands on their store: that it is new, and that no daemon runs on it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import click
+
+from ..formats import display
+from ..project.project import Project
+from ..store.database import Store
+
+
+@contextlib.contextmanager
+def opened_or_new(project: Project) -> Iterator[Store]:
+    """The project's store; at the end of the block, a new one is reported, so that a wrong folder is noticed."""
+    path = project.store_file
+    is_new = path is not None and not path.exists()
+    with project.open_or_create_store() as store:
+        yield store
+    if is_new:
+        click.echo(f"there was no store here; made a new one: {path}", err=True)
+
+
+def hint_at_daemon(*, is_needed: bool) -> None:
+    """Print how to start a daemon on stderr, if one is needed."""
+    if is_needed:
+        click.echo(f"no daemon runs on this store; start one with:  {display.command('up')}", err=True)
