@@ -37,7 +37,8 @@ def program_of(page: str) -> str:
         "".join(example.source for example in parser.get_examples(block)) if ">>>" in block else block
         for block in blocks
     ]
-    return "\n".join(parts)
+    # As one program, the page has the engine already.
+    return "\n".join(parts).replace("from cloud import engine\n", "")
 
 
 #: As strict as the check of the packages, which has filled the cache of mypy; but libraries without

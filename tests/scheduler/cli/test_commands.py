@@ -37,6 +37,7 @@ PARTS = {
     "run_show",
     "run_wait",
     "show",
+    "store_hints",
     "subcommands",
     "timer_names",
     "timer_options",
