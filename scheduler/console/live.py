@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,19 +21,26 @@ log = logging.getLogger("scheduler.console")
 
 TOPICS = ("runs", "lines", "changes", "daemons")
 MAX_STREAMS = 16
+#: The most streams of one reader, so that no reader holds all of them. Browsers open six connections to one host.
+MAX_STREAMS_OF_READER = 8
 #: How often the store is looked at; a server is farther away than a file.
 _LOOK_EVERY_S, _LOOK_AT_SERVER_EVERY_S = 0.5, 1.0
 
 
 class TooManyStreamsError(Exception):
-    """There are as many streams as threads for them."""
+    """There are as many streams as threads for them, or as one reader may have."""
+
+
+def _never() -> bool:
+    return False
 
 
 class TopicSubscription:
     """The topics that have changed since a stream last asked."""
 
-    def __init__(self, changed: threading.Condition) -> None:
+    def __init__(self, changed: threading.Condition, reader: str = "", is_gone: Callable[[], bool] = _never) -> None:
         self._changed = changed
+        self.reader, self.is_gone = reader, is_gone
         self._topics: set[str] = set()
         self._is_closed = False
 
@@ -69,9 +76,12 @@ class Live:
         return len(self._subscriptions)
 
     @contextmanager
-    def subscribed(self) -> Iterator[TopicSubscription]:
-        """A subscription to all topics; TooManyStreamsError if there are MAX_STREAMS already."""
-        subscription = self._subscribe()
+    def subscribed(self, reader: str = "", is_gone: Callable[[], bool] = _never) -> Iterator[TopicSubscription]:
+        """A subscription to all topics; TooManyStreamsError if there are too many already.
+
+        `is_gone` returns whether the client has disconnected. It is called from other threads.
+        """
+        subscription = self._subscribe(reader, is_gone)
         try:
             yield subscription
         finally:
@@ -79,16 +89,28 @@ class Live:
                 self._subscriptions.discard(subscription)
                 self._changed.notify_all()
 
-    def _subscribe(self) -> TopicSubscription:
+    def _subscribe(self, reader: str, is_gone: Callable[[], bool]) -> TopicSubscription:
         with self._changed:
-            if len(self._subscriptions) >= MAX_STREAMS or self._is_closed:
+            if self._is_full(reader):
+                self._close_gone()
+            if self._is_full(reader) or self._is_closed:
                 raise TooManyStreamsError
-            subscription = TopicSubscription(self._changed)
+            subscription = TopicSubscription(self._changed, reader, is_gone)
             self._subscriptions.add(subscription)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="live", daemon=True)
                 self._thread.start()
             return subscription
+
+    def _is_full(self, reader: str) -> bool:
+        of_reader = sum(other.reader == reader for other in self._subscriptions)
+        return len(self._subscriptions) >= MAX_STREAMS or of_reader >= MAX_STREAMS_OF_READER
+
+    def _close_gone(self) -> None:
+        for subscription in [other for other in self._subscriptions if other.is_gone()]:
+            subscription.close()
+            self._subscriptions.discard(subscription)
+        self._changed.notify_all()
 
     def close(self) -> None:
         """End all streams."""

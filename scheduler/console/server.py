@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -57,6 +58,7 @@ class ConsoleServer:
     def serve(self, *, idle_s: float | None = None) -> None:
         """Answer requests until `stop`, or until none has arrived for `idle_s` seconds."""
         loop = import_module("waitress.wasyncore")
+        logging.getLogger("waitress").addFilter(_is_worth_logging)
         try:
             while not self._is_stopped and (idle_s is None or self._has_visitors(idle_s)):
                 loop.loop(timeout=_LOOK_EVERY_S, use_poll=True, map=self._map, count=1)
@@ -71,6 +73,11 @@ class ConsoleServer:
     def stop(self) -> None:
         """Make `serve` return, at the latest after a second; may be called from any thread, and from a signal."""
         self._is_stopped = True
+
+
+def _is_worth_logging(record: logging.LogRecord) -> bool:
+    """Leave out records of clients that leave before the end of an answer, as every page leaves its stream."""
+    return not record.getMessage().startswith("Client disconnected while serving ")
 
 
 class _Site:

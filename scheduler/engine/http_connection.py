@@ -40,6 +40,7 @@ from .request import request_id
 #                     status, response_headers, content_length, set_close_on_finish
 # HTTPChannel         writable, _flush_some, received, service   overridden too
 #                     handle_close                 overridden; called in the loop's thread only
+#                     check_client_disconnected    overridden; in the environment as waitress.client_disconnected
 #                     send                         overridden; returns how many bytes the socket took
 #                     parser_class, error_task_class    replaced by ours; the first is called with `adj`
 #                     requests, server.application      the requests that wait for their answer
@@ -224,6 +225,15 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     def is_waiting(self) -> bool:
         """Whether the connection waits for its client, so that closing it does not interrupt an answer."""
         return not (self.requests or self.total_outbufs_len or self.will_close)
+
+    def check_client_disconnected(self) -> bool:
+        """Whether the client has closed the connection, also while nothing is read; called by a thread that answers."""
+        try:
+            return not self.connected or not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except (OSError, AttributeError):  # closed meanwhile, by the loop
+            return True
 
     @property
     def worth(self) -> tuple[bool, float]:

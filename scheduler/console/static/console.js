@@ -4,9 +4,12 @@
   const page = document.documentElement;
   page.classList.add("js");
 
+  // The zone of the browser, also after it has moved to another one; a zone that was chosen has no such mark.
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (zone && !/(^|; )scheduler-zone=/.test(document.cookie)) {
-    document.cookie = `scheduler-zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+  const cookie = (name) => document.cookie.split("; ").find((text) => text.startsWith(`${name}=`))?.slice(name.length + 1);
+  const given = cookie("scheduler-zone");
+  if (zone && zone !== given && (given === undefined || given === cookie("scheduler-zone-browser"))) {
+    for (const name of ["zone", "zone-browser"]) document.cookie = `scheduler-${name}=${zone}; path=/; max-age=31536000; samesite=lax`;
   }
 
   const editor = document.querySelector("form.editor");
@@ -44,7 +47,7 @@
   // Live: a stream names the topics that have changed; the parts of the page that show them are asked for again.
   const sign = document.getElementById("live");
   const parts = () => [...document.querySelectorAll("[data-live]")];
-  let stream, tag = "", busy = false, due;
+  let stream, tag = "", busy = false, due, again, pause = 2000;
   const say = (state) => {
     if (sign) [sign.hidden, sign.dataset.state, sign.textContent] = [!parts().length, state, sign.dataset[state]];
   };
@@ -63,7 +66,7 @@
     return (!chosen.isCollapsed && part.contains(chosen.anchorNode)) || part.querySelector(":focus:is(input:not([type=checkbox]), textarea, select)");
   };
   const swap = (part, fresh) => {
-    const same = (item) => (other) => ["href", "name", "value", "id"].every((name) => other.getAttribute(name) === item.getAttribute(name));
+    const same = (item) => (other) => ["href", "name", "value", "id"].every((name) => other.getAttribute(name) === item.getAttribute(name)) && other.form?.getAttribute("action") === item.form?.getAttribute("action");
     const find = (item) => [...fresh.querySelectorAll(item.tagName)].find(same(item));
     const focused = part.contains(document.activeElement) && document.activeElement;
     for (const item of part.querySelectorAll("details[open], input:checked")) {
@@ -121,7 +124,7 @@
     busy = false;
   };
   const later = () => { due ??= setTimeout(refresh, 1000); };
-  const stop = (state) => { stream?.close(); stream = undefined; say(state); };
+  const stop = (state) => { clearTimeout(again); stream?.close(); stream = undefined; say(state); };
   const isOff = () => sessionStorage.getItem("live") === "off";
   const connect = () => {
     if (stream || document.hidden || !parts().length) return;
@@ -129,18 +132,27 @@
     stream = new EventSource(`${page.dataset.root}live`);
     stream.onmessage = ({ data }) => {
       say("on");
+      pause = 2000;
       if (page.classList.contains("lost")) later();
       const topics = data.split(" ");
       if (data === "connected" || parts().some((part) => part.dataset.live.split(" ").some((topic) => topics.includes(topic)))) later();
     };
     stream.onerror = () => {
-      if (stream?.readyState === 2) return stop("away");
+      // The browser retries by itself, except after an answer such as 503.
+      if (stream?.readyState === 2) {
+        stop("away");
+        again = setTimeout(connect, pause * (1 + Math.random() / 4));
+        pause = Math.min(pause * 2, 60000);
+        return;
+      }
       say("away");
       lost(true);
     };
   };
   if (sign) {
     document.addEventListener("visibilitychange", () => (document.hidden ? stop("on") : connect()));
+    addEventListener("pagehide", () => stop("on"));
+    addEventListener("pageshow", connect);
     sign.addEventListener("click", () => {
       if (sign.dataset.state !== "away") sessionStorage.setItem("live", isOff() ? "on" : "off");
       if (isOff()) return stop("off");

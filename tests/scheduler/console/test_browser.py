@@ -292,6 +292,70 @@ def test_pages_are_live(console: RunningConsole, open_page: Callable[..., Any]) 
     assert page.complaints == []
 
 
+def test_the_page_of_a_timer_follows_its_failures(console: RunningConsole, open_page: Callable[..., Any]) -> None:
+    """The note with the last error appears by itself, and so does the state; the focus stays on its button."""
+    page, other = open_page(), open_page()
+    page.goto(console.link)
+    page.goto(f"{console.url}timers/new?name=fails&function=greet&trigger=cron&cron=0+0+8+*+*+%3F")
+    page.locator("#field-params").fill('{"name": "nobody"}')
+    page.get_by_role("button", name="Save, disabled").click()
+    api.expect(page.locator("#live")).to_contain_text("Live")
+    page.get_by_role("button", name="Run now").focus()
+    _sign_in_too(other, page)
+    other.goto(page.url)
+    other.get_by_role("button", name="Run now").click()
+    api.expect(page.locator("#head .note.bad")).to_contain_text("there is nobody to greet", timeout=PATIENCE_S * 1000)
+    api.expect(page.get_by_role("button", name="Run now")).to_be_focused()
+    other.goto(page.url)
+    other.get_by_role("button", name="Enable", exact=True).click()
+    api.expect(page.locator("#head .state.on")).to_be_visible()
+    page.get_by_role("button", name="Disable", exact=True).click()
+    api.expect(page.locator("#head .state.off")).to_be_visible()
+    assert page.complaints == []
+
+
+def test_a_page_is_live_again_after_the_console_was_full(
+    console: RunningConsole, open_page: Callable[..., Any]
+) -> None:
+    """The browser gives up after one refusal of the stream; the page tries again by itself."""
+    page = open_page()
+    refusals = []
+
+    def refuse(route: Any) -> None:
+        if len(refusals) < 2:
+            refusals.append(route.request.url)
+            route.fulfill(status=503)
+        else:
+            route.continue_()
+
+    page.route("**/live", refuse)
+    page.goto(console.link)
+    api.expect(page.locator("#live")).to_contain_text("Not live")
+    api.expect(page.locator("#live")).to_contain_text("pause", timeout=PATIENCE_S * 1000)
+    assert len(refusals) == 2
+
+
+def test_the_zone_of_the_browser_is_followed(console: RunningConsole, open_page: Callable[..., Any]) -> None:
+    """Unless another one was chosen."""
+    page = open_page()
+    page.goto(console.link)
+
+    def seen_in(zone: str) -> Any:
+        page.add_init_script(
+            f"Intl.DateTimeFormat.prototype.resolvedOptions = () => ({{timeZone: '{zone}', locale: 'en'}});"
+        )
+        page.reload()
+        page.reload()
+        return api.expect(page.locator("footer"))
+
+    seen_in("Europe/Berlin").to_contain_text("Europe/Berlin")
+    seen_in("Asia/Tokyo").to_contain_text("Asia/Tokyo")
+    page.goto(f"{console.url}settings")
+    page.locator("#zone").fill("America/Lima")
+    page.get_by_role("button", name="Save").click()
+    seen_in("Asia/Kolkata").to_contain_text("America/Lima")
+
+
 def _sign_in_too(other: Any, page: Any) -> None:
     other.context.add_cookies(page.context.cookies())
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("flask")
 
 from scheduler.claims.requested_runs import request_run
-from scheduler.console.live import MAX_STREAMS, Live, TooManyStreamsError
+from scheduler.console.live import MAX_STREAMS, MAX_STREAMS_OF_READER, Live, TooManyStreamsError
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
 from scheduler.store.database import Store
@@ -52,8 +52,13 @@ def _watchers() -> list[threading.Thread]:
 
 def test_there_are_at_most_as_many_streams_as_threads(place: Place) -> None:
     """The next one gets 503, and may come back when one has left."""
-    browser = place.browser()
-    open_ones = [browser.client.get("/live", headers=browser.headers) for _ in range(MAX_STREAMS)]
+    browsers = [place.browser() for _ in range(MAX_STREAMS // MAX_STREAMS_OF_READER)]
+    open_ones = [
+        browser.client.get("/live", headers=browser.headers)
+        for browser in browsers
+        for _ in range(MAX_STREAMS_OF_READER)
+    ]
+    browser = browsers[-1]
     assert {answer.status_code for answer in open_ones} == {200}
     refused = browser.get("/live")
     assert refused.status_code == 503
@@ -65,6 +70,34 @@ def test_there_are_at_most_as_many_streams_as_threads(place: Place) -> None:
         pass
     for answer in open_ones:
         answer.close()
+
+
+def test_one_reader_does_not_hold_all_streams(place: Place) -> None:
+    """Another one still gets some."""
+    browser, other = place.browser(), place.browser()
+    open_ones = [browser.client.get("/live", headers=browser.headers) for _ in range(MAX_STREAMS_OF_READER)]
+    assert browser.get("/live").status_code == 503
+    open_ones.append(other.client.get("/live", headers=other.headers))
+    assert {answer.status_code for answer in open_ones} == {200}
+    for answer in open_ones:
+        answer.close()
+
+
+def test_a_part_of_a_timer_follows_its_failure(place: Place) -> None:
+    """Its state, the breaker with the last error, and the buttons that fit them are in live parts of its page."""
+    place.fill()
+    browser = place.browser()
+    report = "/timers/production/report"
+    first = browser.client.get(report, headers={**browser.headers, **PART})
+    place.timers.disable("report", Environment.PRODUCTION, now=place.now)
+    changed = browser.client.get(
+        report, headers={**browser.headers, **PART, "If-None-Match": first.headers["ETag"]}
+    ).get_data(as_text=True)
+    part = re.search(r'id="head" data-live="[^"]*changes[^"]*">(.*?)<div id="now"', changed, re.DOTALL)
+    assert part
+    assert "report/enable" in part[1]
+    assert "report/disable" in first.get_data(as_text=True)
+    assert 'class="state off"' in part[1]
 
 
 def test_a_stream_has_names_of_topics_only(place: Place) -> None:

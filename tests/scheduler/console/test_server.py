@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -18,7 +21,10 @@ pytest.importorskip("flask")
 from scheduler.console import server as console_server
 from scheduler.console.app import make_app
 from scheduler.console.body_limits import MAX_STRANGERS_BYTES
+from scheduler.console.live import MAX_STREAMS
+from scheduler.console.pages import stream
 from scheduler.console.server import ConsoleServer
+from scheduler.console.tokens import TokenTable
 from scheduler.engine import http_speed
 from scheduler.project.settings import read_settings
 from scheduler.store.database import Store
@@ -29,11 +35,17 @@ IDLE = 260
 
 
 @pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def store(tmp_path: Path) -> Iterator[Store]:
+    """The store of the console."""
+    with Store(tmp_path / "store.db") as store:
+        yield store
+
+
+@pytest.fixture
+def url(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a console."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with ExitStack() as stack:
-        store = stack.enter_context(Store(tmp_path / "store.db"))
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
         server = ConsoleServer(make_app(store, read_settings(tmp_path, {}, {})), listener)
         thread = Thread(target=server.serve, daemon=True)
@@ -55,6 +67,57 @@ def _get(url: str) -> int:
     status = connection.getresponse().status
     connection.close()
     return status
+
+
+@pytest.fixture
+def cookie(url: str, store: Store) -> str:
+    """The cookie of a session."""
+    secret = TokenTable(store).add("reader", "viewer", now=datetime.now(UTC))
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
+    headers = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/login", urlencode({"token": secret}), headers)
+    cookie = connection.getresponse().headers["Set-Cookie"].partition(";")[0]
+    connection.close()
+    return cookie
+
+
+def _open_stream(url: str, cookie: str) -> socket.socket:
+    """A page's stream, after its first event."""
+    connection = _connect(url)
+    connection.sendall(f"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookie}\r\n\r\n".encode())
+    begin = b""
+    while b"connected" not in begin:
+        more = connection.recv(4096)
+        assert more, begin
+        begin += more
+    return connection
+
+
+def test_pages_that_are_left_hold_no_stream(url: str, cookie: str, caplog: pytest.LogCaptureFixture) -> None:
+    """One reader who goes from page to page on a store in which nothing happens; and nothing is logged of it."""
+    caplog.set_level(logging.INFO)
+    for _ in range(3 * MAX_STREAMS):
+        _open_stream(url, cookie).close()
+    assert "disconnected" not in caplog.text
+
+
+def test_the_stream_of_a_page_that_is_left_ends(url: str, cookie: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long before its next heartbeat, also if no other page follows."""
+    monkeypatch.setattr(stream, "_HEARTBEAT_S", 10 * PATIENCE_S)
+    threads = [thread.name for thread in threading.enumerate()]
+    assert "live" not in threads
+    with _open_stream(url, cookie):
+        assert "live" in [thread.name for thread in threading.enumerate()]
+    eventually(lambda: "live" not in [thread.name for thread in threading.enumerate()])
+
+
+def test_clients_that_leave_are_not_logged(url: str, cookie: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Though waitress would, for each page that is left; other records stay."""
+    caplog.set_level(logging.INFO)
+    _open_stream(url, cookie).close()
+    logging.getLogger("waitress").info("Client disconnected while serving %s", "/live")
+    logging.getLogger("waitress").info("something else")
+    assert [record.getMessage() for record in caplog.records if record.name == "waitress"] == ["something else"]
 
 
 @pytest.mark.parametrize("begin", [b"", b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n"], ids=["idle", "begun"])
