@@ -28,6 +28,7 @@ DONE = frozenset(
     {
         "enabled",
         "disabled",
+        "disabled_runs",
         "reset",
         "removed",
         "requested",

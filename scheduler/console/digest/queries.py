@@ -96,6 +96,7 @@ class Numbers:
     """The numbers of the latest runs of a timer; durations are None where nothing was executed."""
 
     runs: int
+    fires: int
     outcomes: Mapping[Outcome, int]
     took_p50_s: float | None
     took_p95_s: float | None
@@ -111,8 +112,15 @@ def numbers_of(marks: Sequence[Mark]) -> Numbers:
             outcomes[mark.outcome] += mark.fires
     took = sorted(mark.duration_s for mark in marks if mark.duration_s is not None)
     late = sorted(max(mark.lateness_s, 0.0) for mark in marks if mark.lateness_s is not None)
+    fires = sum(mark.fires for mark in marks)
     return Numbers(
-        len(marks), dict(outcomes.most_common()), _rank(took, 50), _rank(took, 95), _rank(late, 50), _rank(late, 95)
+        len(marks),
+        fires,
+        dict(outcomes.most_common()),
+        _rank(took, 50),
+        _rank(took, 95),
+        _rank(late, 50),
+        _rank(late, 95),
     )
 
 

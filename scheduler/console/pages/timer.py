@@ -108,7 +108,9 @@ def disable(environment: str, name: str) -> Response:
     console().timers.disable(
         name, Environment(environment), now=console().now(), by=author(request.form.get("why", ""))
     )
-    return _back(environment, name, "disabled")
+    wanted = RunFilter(timer=name, environment=environment, is_open=True)
+    open_runs = RunHistory(console().store).page(wanted, limit=_RUNS).items
+    return _back(environment, name, "disabled_runs" if any(run.is_claimed for run in open_runs) else "disabled")
 
 
 def reset(environment: str, name: str) -> Response:

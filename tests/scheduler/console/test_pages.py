@@ -8,7 +8,7 @@ from html import unescape
 from urllib.parse import urljoin
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from scheduler.console.names import segment
 from scheduler.core.timer import Environment, Timer
@@ -17,7 +17,7 @@ from scheduler.core.triggers import Cron, Every
 from scheduler.store.change_pages import ChangeHistory
 from scheduler.store.change_recording import Way
 from scheduler.store.runs import RunHistory
-from scheduler.store.schema import lines
+from scheduler.store.schema import lines, runs
 
 from .conftest import HOSTILE, Browser, Place
 
@@ -280,6 +280,23 @@ def test_a_year_of_fires_is_a_chart_with_its_sum(place: Place) -> None:
     timer = Timer(name="report", function="f", trigger=Cron("0 0 12 ? * MON", "UTC"), enabled=True)
     place.timers.add([timer], now=place.now)
     assert "52 fires on 52 days" in place.browser().get(REPORT, year="2026").text
+
+
+def test_a_disabled_timer_has_a_run_in_progress_only_if_one_was_begun(place: Place) -> None:
+    """A run that waits is none."""
+    place.fill()
+    browser = place.browser()
+    assert "The run in progress" not in browser.get(urljoin(REPORT, browser.post(f"{REPORT}/disable").location)).text
+    with place.store.writing() as connection:
+        connection.execute(update(runs).values(owner=1, claimed_at=stamp(place.now)))
+    assert "The run in progress" in browser.get(urljoin(REPORT, browser.post(f"{REPORT}/disable").location)).text
+
+
+def test_an_empty_console_shows_the_first_steps(place: Place) -> None:
+    """A whole file; and how to start the service, while none runs."""
+    text = place.browser().get("/").text
+    assert "from scheduler.engine import Engine" in text
+    assert "scheduler up" in text
 
 
 def test_one_fire_of_a_year_is_counted_as_one(place: Place) -> None:
