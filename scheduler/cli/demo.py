@@ -22,10 +22,11 @@ from ..core.timer import Environment, Timer
 from ..core.triggers import Cron, Every
 from ..core.zones import zone
 from ..daemon.loop import Daemon
-from ..errors import SHORT_CIRCUITED, TIMED_OUT
+from ..errors import SHORT_CIRCUITED, TIMED_OUT, ConfigError
 from ..formats import display
 from ..formats.json import print_json, run_json
 from ..project.project import current_project
+from ..rules import assumed_tz
 from ..store.database import Store
 from ..store.runs import RunHistory
 from ..store.timers import TimerTable
@@ -87,7 +88,7 @@ def command(*, as_json: bool) -> None:
 
     Exit status 1 if a timer does not have the expected outcomes.
     """
-    tz = current_project().settings.tz
+    tz = _default_tz()
     demo = demo_timers()
     # So that it ends its workers and removes its folder; process 1 would ignore the signal.
     signal.signal(signal.SIGTERM, _stop)
@@ -111,6 +112,16 @@ def command(*, as_json: bool) -> None:
     else:
         _print_summary(demo, runs, missing)
     raise SystemExit(1 if missing else 0)
+
+
+def _default_tz() -> str:
+    """The time zone in the settings; the machine's if this user may not read them, because the demo needs none."""
+    try:
+        return current_project().settings.tz
+    except (ConfigError, PermissionError) as error:
+        if not isinstance(error.__cause__ or error, PermissionError):
+            raise
+        return assumed_tz()
 
 
 def _stop(number: int, _: object) -> None:
@@ -236,9 +247,11 @@ def _print_summary(demo: list[DemoTimer], runs: list[Run], missing: list[str]) -
         return
     click.echo(
         _NEXT_STEPS.format(
-            up=display.command("up"),
-            add=display.command(*["timers", "add", "greeting", "--function", "hello", "--every", "10", "--enable"]),
-            runs=display.command("runs"),
+            up=display.command_anywhere("up"),
+            add=display.command_anywhere(
+                *["timers", "add", "greeting", "--function", "hello", "--every", "10", "--enable"]
+            ),
+            runs=display.command_anywhere("runs"),
         )
     )
 

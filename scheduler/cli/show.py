@@ -115,8 +115,10 @@ def _lines(entry: StoredTimer, fires: list[datetime], tz: tzinfo) -> Iterator[tu
 
 def _options(timer: Any) -> Iterator[str]:
     for row in ATTRIBUTES:
-        if row.name not in _APART:
-            yield f"{row.name} {row.cell(getattr(timer, row.name))}"
+        if row.name in _APART or (row.name == "then_on" and not timer.then):
+            continue
+        if text := row.cell(getattr(timer, row.name)):
+            yield f"{row.name} {text}"
 
 
 def _breaker(entry: StoredTimer, tz: tzinfo) -> str:

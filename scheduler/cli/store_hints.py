@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import click
@@ -16,7 +17,8 @@ from ..store.database import Store
 def opened_or_new(project: Project) -> Iterator[Store]:
     """The project's store; at the end of the block, a new one is reported, so that a wrong folder is noticed."""
     path = project.store_file
-    is_new = path is not None and not path.exists()
+    # Not Path.exists(), which raises an error of its own in a folder that is closed to this user.
+    is_new = path is not None and not os.path.lexists(path)
     with project.open_or_create_store() as store:
         yield store
     if is_new:

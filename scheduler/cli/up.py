@@ -8,14 +8,17 @@ from typing import Any
 
 import click
 
+from ..errors import ConfigError
 from ..project.keys import make_missing_keys
+from ..project.project import Project
+from ..project.serving_record import serving_processes
 from ..project.setting_table import LOG_FORMATS, LOG_LEVELS
 from ..rules import DEFAULT_TZ_HELP
 from ..up.console import bind_console
 from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import nonblocking_stdio
 from ..up.request import UpRequest
-from ..up.sockets import bind_sockets, local_url
+from ..up.sockets import Sockets, bind_sockets, local_url
 from ..up.supervisor import supervise
 from .options import executor_options, json_option, max_timers_option, served_environment_option, store_option
 
@@ -74,7 +77,7 @@ def command(
     request.target_name(project)
     preview_source = request.preview_source(project)
     with ExitStack() as stack:
-        sockets = bind_sockets(project.settings, stage_port, stack)
+        sockets = _sockets(project, stage_port, stack)
         project.check_owner_of_keys()
         made = make_missing_keys(project.keys_file)
         request = replace(request, generated_keys=made.keys, has_made_keys=made.is_new_file)
@@ -89,3 +92,13 @@ def command(
         sockets = sockets._replace(console=console)
         folders = [project.settings.folder, *([preview_source.folder] if preview_source else [])]
         raise SystemExit(supervise(request, sockets, folders if reload else []))
+
+
+def _sockets(project: Project, stage_port: int | None, stack: ExitStack) -> Sockets:
+    """The listening sockets; the error about a port in use says if this folder is served already."""
+    try:
+        return bind_sockets(project.settings, stage_port, stack)
+    except ConfigError as error:
+        if not (serving := serving_processes(project)):
+            raise
+        raise ConfigError(f"this folder is served already, by process {serving[0]}; {error}") from error

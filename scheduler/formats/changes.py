@@ -96,6 +96,8 @@ def _differs(name: str, before: Any, after: Any) -> bool:
 
 def _whole(values: Mapping[str, Any]) -> str:
     """A short description of an added or removed timer."""
+    if values.keys() == {"tag", "until"}:  # the name of the change says what the pause covers
+        return "a pause" if values["until"] is None else f"a pause until {values['until']}"
     if "function" not in values or "trigger" not in values:
         return _value("", values) if values else ""
     state = "" if values.get("enabled") else ", disabled"

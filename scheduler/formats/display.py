@@ -91,15 +91,23 @@ def assumed(timer: Timer, known: date) -> str:
 
 def command(*words: str) -> str:
     """A command of this program to copy into a shell, under the name `scheduler` if that is on the PATH."""
+    python, here = Path(sys.executable), Path.cwd()
+    return _command(python.relative_to(here) if python.is_relative_to(here) else python, words)
+
+
+def command_anywhere(*words: str) -> str:
+    """The same for a shell in any folder."""
+    return _command(Path(sys.executable), words)
+
+
+def _command(python: Path, words: Sequence[str]) -> str:
     installed = shutil.which("scheduler")
     if installed and Path(installed).parent == Path(sys.executable).parent:
         return shlex.join(("scheduler", *words))
-    python = Path(sys.executable)
     here = Path.cwd()
-    shown = python.relative_to(here) if python.is_relative_to(here) else python
     # Without -P, Python would run a file or folder of that name in the working folder.
     safely = ("-P",) if (here / "scheduler.py").exists() or (here / "scheduler" / "__main__.py").exists() else ()
-    return shlex.join((str(shown), *safely, "-m", "scheduler", *words))
+    return shlex.join((str(python), *safely, "-m", "scheduler", *words))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

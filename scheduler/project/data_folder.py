@@ -24,8 +24,10 @@ def make_own_folder(path: Path) -> None:
         with contextlib.suppress(FileExistsError), ignore.open("x", encoding="utf-8") as file:
             file.write("*\n")
     except OSError as error:
+        is_there = isinstance(error, PermissionError) and os.path.lexists(path)
+        what = "is closed to the user of this program" if is_there else "cannot be created"
         raise StoreUnavailableError(
-            f"{path}: the folder for the store cannot be created ({error.strerror}); name another store with --store"
+            f"{path}: the folder for the store {what} ({error.strerror}); name another store with --store"
         ) from error
 
 

@@ -32,7 +32,7 @@ class ServingRecord:
 
     def __init__(self, project: Project, *, reloads: bool) -> None:
         self._path = project.keys_file.parent / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}.json"
-        self._about = {"tz": project.settings.tz, "reloads": reloads}
+        self._about = {"tz": project.settings.tz, "reloads": reloads, "pid": os.getpid()}
         self._locked: int | None = None
         # A process that a function forks must not hold the lock when this one has ended.
         os.register_at_fork(after_in_child=self._unlock)
@@ -75,6 +75,11 @@ def outdated_services(project: Project) -> list[str]:
         if names := names_of_changed(record["sources"]):
             sentences.append(outdated(names, _wall(record), reloads=record["reloads"]))
     return sentences
+
+
+def serving_processes(project: Project) -> list[int]:
+    """The ids of the processes that serve this project's folder; of one in another container, the id there."""
+    return [pid for record in _records(project.keys_file.parent) if isinstance(pid := record.get("pid"), int)]
 
 
 def names_of_changed(sources: Mapping[str, Sequence[int]]) -> list[str]:

@@ -102,7 +102,7 @@ def announce(request: UpRequest, sockets: Sockets, functions: Report, timers: Re
     if request.as_json:
         print_json_line({**facts, "call": call})
     else:
-        print_banner(facts | {"keys": _keys_shown(facts["keys"])}, timers["timers"], call)
+        print_banner(facts | {"keys": _keys_shown(facts["keys"])}, timers["timers"], call, _where_key_is(facts["keys"]))
 
 
 def _keys_shown(source: str) -> str:
@@ -110,6 +110,13 @@ def _keys_shown(source: str) -> str:
     if not source.endswith(KEYS_FILE):
         return source
     return f"{source}, made for this folder; other machines that serve the same clients need a copy of it"
+
+
+def _where_key_is(source: str) -> str:
+    """Where a reader finds the key that the call in a log lacks; empty on a terminal, whose call has it."""
+    if sys.stdout.isatty() or not source.endswith(KEYS_FILE):
+        return ""
+    return f", with the LEANCLOUD_APP_KEY that {source} has"
 
 
 def warn(timers: Report) -> None:

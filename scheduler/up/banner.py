@@ -25,8 +25,8 @@ def timers_shown(stored: Sequence[StoredTimer], default_tz: str) -> dict[str, An
     }
 
 
-def print_banner(facts: dict[str, Any], timers: dict[str, Any], call: str | None) -> None:
-    """Print the banner; `call` is a shell command, None if there is no function."""
+def print_banner(facts: dict[str, Any], timers: dict[str, Any], call: str | None, key: str = "") -> None:
+    """Print the banner; `call` is a shell command, None if there is no function; `key` says where its key is."""
     for name, value in facts.items():
         shown = _listed(value) if isinstance(value, list) else str(value)
         click.echo(f"{_label(name)}{display.plain(shown)}")
@@ -36,7 +36,7 @@ def print_banner(facts: dict[str, Any], timers: dict[str, Any], call: str | None
     if (more := timers["count"] - len(timers["lines"])) > 0:
         click.echo(f"{_INDENT}and {more} more")
     if call:
-        click.echo(f"\nCall a function:\n\n{call}\n")
+        click.echo(f"\nCall a function{key}:\n\n{call}\n")
     else:
         click.echo("\nNo function is defined yet; define one with @engine.define and start again.\n")
 

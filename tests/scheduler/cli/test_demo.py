@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.cli import demo
 from scheduler.cli.demo import demo_timers, missing_outcomes
 from scheduler.core.run import MESSAGES, Kind, Outcome, Run
+from scheduler.errors import ConfigError
+from scheduler.rules import assumed_tz
 from tests.waiting import slowed
 
 
@@ -69,3 +72,19 @@ def test_the_demo_checks_the_messages_to_the_letter() -> None:
     _, _, primes, _ = demo_timers()
     runs = [run_of("primes", Outcome.TIMED_OUT, 2), run_of("primes", Outcome.SHORT_CIRCUITED, 3, "short-circuited.")]
     assert missing_outcomes(primes, runs) == ["primes: short_circuited: unexpected message 'short-circuited.'"]
+
+
+def test_the_demo_needs_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler.toml that is closed to its user does not stop it; a wrong one does."""
+
+    def closed() -> None:
+        raise ConfigError("scheduler.toml: cannot be read (Permission denied)") from PermissionError(13, "closed")
+
+    def wrong() -> None:
+        raise ConfigError("scheduler.toml: line 1")
+
+    monkeypatch.setattr(demo, "current_project", closed)
+    assert demo._default_tz() == assumed_tz()
+    monkeypatch.setattr(demo, "current_project", wrong)
+    with pytest.raises(ConfigError):
+        demo._default_tz()

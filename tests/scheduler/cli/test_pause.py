@@ -80,3 +80,12 @@ def test_doctor_warns_of_a_pause(command_line: CommandLine) -> None:
     shown = command_line.run("doctor").stdout
     assert "every timer with the tag 'mail' is paused since" in shown
     assert "2 timers, 2 enabled, 2 paused" in shown
+
+
+def test_a_pause_is_a_change_in_words(command_line: CommandLine) -> None:
+    """Its begin and its end, and what it covers."""
+    command_line.run("pause", "--until", "2100-01-01T00:00:00Z")
+    command_line.run("resume")
+    shown = command_line.run("changes").stdout
+    assert "added a pause until 2100-01-01T" in shown
+    assert "removed a pause until 2100-01-01T" in shown

@@ -75,7 +75,7 @@ def test_a_port_that_nobody_chose_may_be_in_use(folder: Path) -> None:
         port = str(other.getsockname()[1])
         chosen = cli(folder, "up", "--port", "0", **ON | {"SCHEDULER_CONSOLE_PORT": port})
         assert chosen.returncode == 2
-        assert re.search(rf"port {port} of 127.0.0.1 is in use; .*console_port = {int(port) + 1}", chosen.stderr)
+        assert re.search(rf"port {port} of 127.0.0.1 is in use; .*console_port = \d+", chosen.stderr)
 
 
 def test_the_console_can_be_off(folder: Path) -> None:
