@@ -4,11 +4,13 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -73,18 +75,30 @@ class SkewedClock:
         return self.clock.monotonic()
 
 
-class FaultyStore(Store):
-    """One daemon's store: before its next transaction a hook is called, or the transaction fails."""
+@dataclass
+class NextTransaction:
+    """A hook that is called before the next transaction that writes, and where that one fails."""
 
     before: Callable[[], None] | None = None
     fault: str = ""
 
+
+class FaultyStore(Store):
+    """One daemon's store, whose next transaction that writes may be disturbed.
+
+    The daemon has a view of it, which shares `next`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.next = NextTransaction()
+        super().__init__(url)
+
     @contextmanager
     def writing(self, *a: Any, **k: Any) -> Iterator[Connection]:
-        hook, self.before = self.before, None
+        hook, self.next.before = self.next.before, None
         if hook is not None:
             hook()
-        fault, self.fault = self.fault, ""
+        fault, self.next.fault = self.next.fault, ""
         if fault == "unreached":
             raise StoreUnavailableError("unreached")
         with super().writing(*a, **k) as connection:
@@ -269,7 +283,7 @@ class Daemons(RuleBasedStateMachine):
     @precondition(lambda self: self.nodes)
     @rule(i=st.integers(0, 2), fault=st.sampled_from(["unreached", "before", "after"]))
     def the_store_fails(self, i: int, fault: str) -> None:
-        self.nodes[i % len(self.nodes)].store.fault = fault
+        self.nodes[i % len(self.nodes)].store.next.fault = fault
 
     @precondition(lambda self: self.nodes)
     @rule(i=st.integers(0, 2), stall_s=st.sampled_from(STALLS))
@@ -283,7 +297,7 @@ class Daemons(RuleBasedStateMachine):
                 if other is not node:
                     other.settle()
 
-        node.store.before = stall
+        node.store.next.before = stall
 
     @rule(
         name=st.sampled_from(NAMES),
@@ -405,7 +419,7 @@ class Daemons(RuleBasedStateMachine):
                 self.join(0.0)
             self.ending = SUCCESS
             for node in self.nodes:
-                node.store.fault, node.store.before = "", None
+                node.store.next.fault, node.store.next.before = "", None
                 for task in list(node.executor.going_on):
                     node.executor.end(task, *SUCCESS)
             for _ in range(4):
@@ -434,10 +448,29 @@ class Daemons(RuleBasedStateMachine):
             assert not stuck, stuck[:3]
         finally:
             for node in self.nodes:
-                node.store.fault, node.store.before = "", None
+                node.store.next.fault, node.store.next.before = "", None
                 kill(node.daemon, self.store)
                 node.store.close()
             self.store.close()
+
+
+@pytest.mark.parametrize("fault", ["unreached", "before", "after"])
+def test_a_fault_reaches_the_daemon(tmp_path: Path, fault: str) -> None:
+    """The next transaction of its own fails, and the fire is on record once."""
+    node = Node(f"sqlite:///{tmp_path}/store.db", clock := ManualClock(START), 0.0, lambda task: SUCCESS)
+    try:
+        timer = Timer(name="t", function="f", trigger=Cron("0 * * * * ?", "UTC"), enabled=True)
+        TimerTable(node.store).add([timer], now=START)
+        node.settle()
+        stalls: list[None] = []
+        node.store.next.before, node.store.next.fault = lambda: stalls.append(None), fault
+        clock.advance(60)
+        waits = [node.turn() for _ in range(3)]
+        assert (len(stalls), node.store.next.fault) == (1, ""), waits
+        assert node.daemon.faults["store"] > 0
+    finally:
+        kill(node.daemon, node.store)
+        node.store.close()
 
 
 def test_many_daemons_account_for_every_fire_time(tmp_path: Path) -> None:

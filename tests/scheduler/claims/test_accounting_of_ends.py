@@ -144,7 +144,7 @@ class Ends(RuleBasedStateMachine):
     def ends(self, i: int, leaves: bool) -> None:
         """Killed at this moment, or asked to stop."""
         node = self.nodes.pop(i % len(self.nodes))
-        node.store.fault, node.store.before = "", None
+        node.store.next.fault, node.store.next.before = "", None
         if leaves:
             node.daemon.stop()
             node.turn()
@@ -180,7 +180,7 @@ class Ends(RuleBasedStateMachine):
     @precondition(lambda self: self.nodes)
     @rule(i=st.integers(0, 2), fault=st.sampled_from(["unreached", "before", "after"]))
     def the_store_fails(self, i: int, fault: str) -> None:
-        self.nodes[i % len(self.nodes)].store.fault = fault
+        self.nodes[i % len(self.nodes)].store.next.fault = fault
 
     @precondition(lambda self: self.nodes)
     @rule(i=st.integers(0, 2), stall_s=st.sampled_from([0.003, 0.3, 1.2, 4]))
@@ -193,7 +193,7 @@ class Ends(RuleBasedStateMachine):
                 if other is not node:
                     other.settle()
 
-        node.store.before = stall
+        node.store.next.before = stall
 
     @rule()
     def the_calendar_changes(self) -> None:
@@ -283,7 +283,7 @@ class Ends(RuleBasedStateMachine):
             return
         try:
             for node in self.nodes:
-                node.store.fault, node.store.before = "", None
+                node.store.next.fault, node.store.next.before = "", None
             if not self.nodes:
                 self.joins()
             self.all_is_accounted_for()
