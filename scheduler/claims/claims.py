@@ -42,7 +42,7 @@ from .open_runs import (
 )
 from .releases import give_back, uncount, undo_claims
 from .results import enter_retries_and_move_breakers, write_results
-from .timer_cache import TimerCache
+from .timer_cache import CachedTimer, TimerCache
 from .unknown_commits import UnknownCommits
 from .waiting_runs import BACKFILLED, QUEUED, RETRIES, begin_waiting
 
@@ -255,20 +255,24 @@ class Claims:
             timer = self._cache.get(task.timer_id)
             late = now - task.fire_time
             is_late = late > (self._grace if timer is None or timer.rule.grace is None else timer.rule.grace)
-            if is_late and timer is not None and not runs_late(timer.rule.misfire, late, timer.rule.catch_up):
-                end_run(connection, task.run_id, Outcome.MISFIRED, now, MESSAGES[Outcome.MISFIRED])
-                named = task.timer, task.environment
-                self._events += events_of(store_of(connection).alerts, Outcome.MISFIRED, named, task.fire_time, now)
-                its_timer = select(timers).where(timers.c.id == task.timer_id).with_for_update(key_share=True)
-                rows = connection.execute(its_timer).all()
-                lose_probes(connection, rows, now)
-                # A timer that was enabled since the claim counts anew, and this run is not of that count.
-                for row in rows:
-                    if row.revision == timer.revision:
-                        uncount(connection, row, task, timer.rule.schedule)
+            if is_late and timer is not None and _is_missed(task, timer, late):
+                self._miss(connection, task, timer, now)
             else:
                 tasks.append(task._replace(past_due=is_late))
         return tasks
+
+    def _miss(self, connection: Connection, task: Task, timer: CachedTimer, now: datetime) -> None:
+        """End the run of a task, which has not begun, as missed."""
+        end_run(connection, task.run_id, Outcome.MISFIRED, now, MESSAGES[Outcome.MISFIRED])
+        named = task.timer, task.environment
+        self._events += events_of(store_of(connection).alerts, Outcome.MISFIRED, named, task.fire_time, now)
+        its_timer = select(timers).where(timers.c.id == task.timer_id).with_for_update(key_share=True)
+        rows = connection.execute(its_timer).all()
+        lose_probes(connection, rows, now)
+        # A timer that was enabled since the claim counts anew, and this run is not of that count.
+        for row in rows:
+            if row.revision == timer.revision:
+                uncount(connection, row, task, timer.rule.schedule)
 
     def _begin_waiting(self, connection: Connection, which: Select[Any], now: datetime) -> list[Task]:
         return begin_waiting(
@@ -336,3 +340,9 @@ class Claims:
         for name, before, after in changes:
             if before.state is not after.state:
                 self._on_breaker(name, before, after)
+
+
+def _is_missed(task: Task, timer: CachedTimer, late: timedelta) -> bool:
+    """Whether a claimed task is too late to begin; as elsewhere, no requested run is, nor one that was late before."""
+    may_be = task.kind == Kind.SCHEDULED and task.attempt == 1 and not task.past_due
+    return may_be and not runs_late(timer.rule.misfire, late, timer.rule.catch_up)

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 from sqlalchemy import Connection
 
+from scheduler.claims.requested_runs import request_run
 from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.overlap import OverlapPolicy
 from scheduler.errors import StoreUnavailableError
@@ -68,6 +69,26 @@ def test_a_claim_that_is_found_too_late_is_subject_to_the_misfire_policy(
     assert [task.past_due for task in service.executor.begun] == ([True] if outcome is None else [])
 
 
+def test_a_requested_run_whose_claim_is_found_late_is_not_missed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a policy that skips what was missed on schedule."""
+    begin_runs(service, seconds=86_400, misfire=MisfirePolicy.SKIP)
+    service.settle()
+    service.executor.end(service.executor.going_on[0])
+    service.settle()
+    service.executor.begun.clear()
+    request_run(service.store, "t", PRODUCTION, now=service.clock.now())
+    assert service.daemon is not None
+    service.daemon.wake()
+    with unanswered(service.store, monkeypatch, committed=True):
+        service.daemon.turn()
+    assert service.daemon._claims.has_unknown_claims
+    service.clock.advance(3600)
+    service.settle()
+    assert [task.kind for task in service.executor.begun] == ["manual"]
+
+
 @pytest.mark.parametrize("max_runs", [1, 2])
 def test_a_claim_that_is_found_too_late_does_not_count_for_max_runs(
     service: Service, monkeypatch: pytest.MonkeyPatch, max_runs: int
@@ -87,10 +108,9 @@ def test_a_claim_that_is_found_too_late_does_not_count_for_max_runs(
 
 
 def test_a_claim_that_is_found_too_late_is_not_of_the_count_of_a_timer_that_was_enabled_since(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, second: Second, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Enabled anew, it has its runs by another daemon, while the first one does not know of its claim."""
-    second = Second(service)
     begin_runs(service, seconds=2, misfire=MisfirePolicy.SKIP, max_runs=2)
     assert service.daemon is not None
     with unanswered(service.store, monkeypatch, committed=True):
