@@ -115,7 +115,10 @@ class Union(Schedule):
         return self._per_day(time) > max(len(self.expressions), _FEW_A_DAY) * _OFTEN
 
     def _is_short(self, first: datetime, last: int) -> bool:
-        return (last - instant_of(first)) / DAY * self._per_day(first) < _SHORT
+        fires = (last - instant_of(first)) / DAY * self._per_day(first)
+        # So many that _batches reads them from tables, too.
+        is_tabled = fires > _TABLE * len(self.expressions) and self._is_dense(first)
+        return fires < _SHORT and not is_tabled
 
     def _per_day(self, time: datetime) -> float:
         """The fires of all parts, on the average of the year of a time; never zero."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import chain, compress, pairwise
 from operator import ne
 
@@ -140,10 +141,10 @@ class JointFires:
     def batches(self, first: int, last: int) -> Iterator[list[datetime]]:
         """The fires from one instant to another, a day at a time."""
         for span, table in self._spans(first, last):
-            deltas: dict[int, list[timedelta]] = {}
+            deltas: dict[int, tuple[timedelta, ...]] = {}
             for day, times in _days_in(table, span, first, last):
                 if times not in deltas:
-                    deltas[times] = [timedelta(seconds=second) for second in bits(times)]
+                    deltas[times] = (_few_deltas if times.bit_count() <= _FEW else _deltas)(times)
                 yield self._on_day(span, (span.start + day) * DAY, deltas[times])
 
     def count(self, first: int, last: int) -> int:
@@ -170,7 +171,7 @@ class JointFires:
             yield span, table
             day = span.end
 
-    def _on_day(self, span: DaySpan, midnight: int, deltas: list[timedelta]) -> list[datetime]:
+    def _on_day(self, span: DaySpan, midnight: int, deltas: tuple[timedelta, ...]) -> list[datetime]:
         """The times of a day of UTC; by addition unless the clock changes on it."""
         if self._zone in span.in_transition:
             second = timedelta(seconds=1)
@@ -210,9 +211,31 @@ def _count_in(table: BitTable, span: DaySpan, first: int, last: int) -> int:
     return total
 
 
+def _deltas(times: int) -> tuple[timedelta, ...]:
+    return tuple([timedelta(seconds=second) for second in bits(times)])
+
+
+# So many times of a day are remembered, of the last few schedules.
+_FEW = 2_000
+_few_deltas = lru_cache(maxsize=32)(_deltas)
+
+
 def bits(values: int) -> list[int]:
     """The members of a set of many values, in order."""
-    return [place for place, bit in enumerate(bin(values)[:1:-1]) if bit == "1"]
+    text = bin(values)[:1:-1]
+    if values.bit_count() * _SPARSE > len(text):
+        return list(compress(range(len(text)), text.encode().translate(_AS_NUMBERS)))
+    places = []
+    place = text.find("1")
+    while place >= 0:
+        places.append(place)
+        place = text.find("1", place + 1)
+    return places
+
+
+# A search for the next member takes as long as a look at so many values.
+_SPARSE = 6
+_AS_NUMBERS = bytes.maketrans(b"01", b"\0\1")
 
 
 # -- gaps --
