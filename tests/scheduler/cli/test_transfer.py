@@ -40,7 +40,7 @@ json_values = st.recursive(
 timers = st.builds(
     Timer,
     # Others are refused when they are added.
-    name=texts.map(str.strip).filter(lambda name: is_normalized("NFC", name)),
+    name=texts.map(str.strip).filter(lambda name: is_normalized("NFC", name) and name not in {".", ".."}),
     function=texts.map(str.strip),
     trigger=strategies.triggers(),
     params=st.dictionaries(texts, json_values, max_size=3),

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
@@ -131,7 +131,9 @@ def test_connections_that_send_nothing_keep_nobody_out(url: str, begin: bytes) -
         assert _get(url) == 200
         assert time.monotonic() - began < console_server._CHANNEL_TIMEOUT_S / 2
         held[0].settimeout(PATIENCE_S)
-        assert held[0].recv(1) == b""
+        # What it has sent and nobody has read turns the close into a reset.
+        with suppress(ConnectionResetError):
+            assert held[0].recv(1) == b""
 
 
 def test_a_request_that_does_not_end_is_closed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
