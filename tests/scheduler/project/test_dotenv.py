@@ -108,8 +108,12 @@ def test_without_the_package_the_command_that_installs_it_is_named(
 
 
 @pytest.mark.slow
-def test_a_function_sees_them_and_never_the_address_of_the_store(tmp_path: Path) -> None:
+def test_a_function_sees_them_and_never_the_address_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By the command line, whose store the file names."""
+    # A variable that is set already would win.
+    monkeypatch.delenv("TZ")
     code = 'return [os.environ.get("MAIL_TOKEN"), os.environ.get("SCHEDULER_STORE")]'
     (tmp_path / "cloud.py").write_text(
         f"import os\nfrom scheduler.engine import Engine\nengine = Engine()\n@engine.define\ndef seen(): {code}\n"
