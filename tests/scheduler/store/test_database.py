@@ -34,6 +34,8 @@ from scheduler.store.upgrade import MIGRATIONS, VERSION_TABLE, known_versions
 from tests.scheduler.postgres_server import Server
 
 
+# The collector finds garbage of other tests, too.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_store_that_was_closed_is_freed(store_url: str) -> None:
     """SQLAlchemy's caches keep the dialect of the last hundred engines, and what that refers to."""
     store = Store(store_url)
