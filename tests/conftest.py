@@ -59,7 +59,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Of slow tests alone, leave modules out that have none: most, which every process would import."""
+    """When only slow tests run, leave out modules without any; else every process would import them."""
     if config.option.markexpr not in {"slow", "faults"} or not collection_path.name.startswith("test_"):
         return None
     text = collection_path.read_text(encoding="utf-8")
@@ -68,7 +68,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
-    """Import all modules without looks for garbage, of which imports leave little."""
+    """Collect with the garbage collector off, because imports leave little garbage."""
     gc.disable()
     try:
         if "PYTEST_XDIST_WORKER" in os.environ and session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
@@ -79,9 +79,9 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
 
 
 def _import_modules(config: pytest.Config) -> None:
-    """Import the modules of tests before they are collected, each of several processes from another one on.
+    """Import the modules of tests before they are collected; each process begins at a different one.
 
-    In a new checkout, all would else compile the same modules at the same time, which takes each 15 seconds.
+    In a new checkout, all processes would else compile the same modules at the same time, 15 seconds each.
     """
     files = [
         file for file in sorted(Path(__file__).parent.rglob("test_*.py")) if not pytest_ignore_collect(file, config)
@@ -90,7 +90,7 @@ def _import_modules(config: pytest.Config) -> None:
     worker, workers = int(os.environ["PYTEST_XDIST_WORKER"][2:]), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     begin = len(names) * worker // workers
     for name in names[begin:] + names[:begin]:
-        # One that cannot be imported, or skips itself, does so again when it is collected.
+        # A module that fails or skips itself here does so again when it is collected.
         with contextlib.suppress(Exception, pytest.skip.Exception):
             importlib.import_module(name)
 

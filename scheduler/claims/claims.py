@@ -343,6 +343,6 @@ class Claims:
 
 
 def _is_missed(task: Task, timer: CachedTimer, late: timedelta) -> bool:
-    """Whether a claimed task is too late to begin; as elsewhere, no requested run is, nor one that was late before."""
+    """Whether a claimed task is too late to begin. A requested run never is, nor one that was late when claimed."""
     may_be = task.kind == Kind.SCHEDULED and task.attempt == 1 and not task.past_due
     return may_be and not runs_late(timer.rule.misfire, late, timer.rule.catch_up)
