@@ -33,7 +33,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
-from sqlalchemy import ColumnElement, Connection, Engine, create_engine
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import (
     ArgumentError,
@@ -43,6 +43,7 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     OperationalError,
 )
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..core.addresses import hide_passwords, without_password
@@ -162,7 +163,8 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Close every connection; the store cannot be used afterwards."""
+        """Close every connection, one in use when it is released; the store cannot be used afterwards."""
+        event.listen(self._engine.pool, "checkin", _close_released)
         self._engine.dispose()
 
     # Transactions
@@ -364,3 +366,8 @@ def store_of(connection: Connection) -> Store:
     """The store that a connection belongs to."""
     store: Store = connection.get_execution_options()[_STORE]
     return store
+
+
+def _close_released(_: object, entry: ConnectionPoolEntry) -> None:
+    """Close a connection that comes back to a pool that was disposed of, which would keep it until it is collected."""
+    entry.close()

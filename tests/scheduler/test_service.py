@@ -163,9 +163,9 @@ def test_no_thread_of_a_scheduler_stays_that_was_stopped_while_its_store_was_loc
         scheduler.start()
         scheduler.stop(timeout_s=0)
     eventually(lambda: set(threading.enumerate()) <= before)
-    # The connection of the abandoned call would be closed by the collector, during another test.
     for left in [each for each in gc.get_objects() if isinstance(each, sqlite3.Connection) and id(each) not in known]:
-        left.close()
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            left.execute("SELECT 1")
 
 
 def test_a_scheduler_starts_once_and_needs_functions() -> None:
