@@ -228,6 +228,15 @@ def test_the_page_of_files_is_current() -> None:
     assert files_page() == FILES_PAGE.read_text(encoding="utf-8")
 
 
+def test_the_table_of_up_has_every_file() -> None:
+    """scheduler/up/__init__.py groups the files of its folder by the part that they have."""
+    folder = ROOT / "scheduler" / "up"
+    table = (folder / "__init__.py").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z_, ]+) \|", table, re.MULTILINE)[1:]
+    files = [path.stem for path in folder.glob("*.py") if path.stem != "__init__"]
+    assert sorted(name for row in rows for name in row.split(", ")) == sorted(files)
+
+
 def test_the_drawing_of_a_turn_has_the_phases_of_the_daemon() -> None:
     """In the order in which `Daemon.step` takes them."""
     step = text_of("scheduler/daemon/loop.py").partition("def step(")[2].partition("\n    def ")[0]

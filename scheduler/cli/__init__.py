@@ -3,24 +3,7 @@
 A command's module is imported when the command is called, so that `scheduler --help` imports nothing else. Exit status:
 0 done, 1 a run or a function failed, 2 the command could not be carried out; one message on stderr gives the reason.
 
-    up.py, worker.py              serving functions and firing timers; a worker of a Celery fleet
-    timers.py                     `timers`: add, edit, run …
-    list.py, show.py              `timers list`; `timers show`
-    rename.py, backfill.py        `timers rename` and `timers copy`; `timers backfill`
-    transfer.py, apply.py         `timers import` and `timers export`; `timers apply`
-    pause.py, resume.py           pausing many timers at once
-    runs.py, logs.py              the history, and what functions printed
-    cancel.py, run.py             `runs cancel`; `timers run` and `runs again`
-    calendars.py                  calendars of working days
-    changes.py                    who changed what; `timers history`
-    alerts.py                     the alerts of a store, and a test of their rules
-    call.py                       calling a function once
-    next.py, simulate.py          the next fire times of an expression; those of all timers
-    doctor.py                     checking what a timer needs
-    console.py                    the web console, its links and tokens
-    demo.py, demo_cloud.py        the demonstration, and its functions
-    options.py, timer_options.py  options that commands share; those that define a timer
-    arguments.py                  instants, time spans and parameters
+docs/files.md says what each file holds.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import click
 
 from ..alerts.delivery import try_rule
 from ..core.alerts import AlertRule
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..errors import ConfigError
 from ..formats import display
 from ..formats.json import alert_json, print_json

@@ -11,7 +11,7 @@ import click
 
 from ..core.human_times import read_human, read_past
 from ..core.timestamps import at_wall_time, iso_text
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..errors import TimerError
 
 #: The years of cron expressions.

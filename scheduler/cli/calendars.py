@@ -13,7 +13,7 @@ from quartzcron import CronError, CronExpression
 from quartzcron.calendars import WorkingDays
 
 from ..core.timestamps import iso_text
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..errors import ConfigError, TimerError
 from ..formats import display
 from ..formats.json import calendar_json, print_json

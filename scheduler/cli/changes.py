@@ -7,7 +7,7 @@ from datetime import tzinfo
 
 import click
 
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..errors import TimerError
 from ..formats import display
 from ..formats.changes import change_text

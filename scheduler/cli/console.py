@@ -166,7 +166,7 @@ def list_tokens(*, store: str | None, as_json: bool) -> None:
     project = current_project(store=store)
     with project.open_store() as opened:
         found = _tokens(opened).list(now=_now())
-    from ..core.zones import zone
+    from ..core.zone_names import zone
 
     tz = zone(project.settings.tz)
     rows = [

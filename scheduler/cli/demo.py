@@ -20,13 +20,13 @@ import click
 from ..core.run import Outcome, Run
 from ..core.timer import Environment, Timer
 from ..core.triggers import Cron, Every
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..daemon.loop import Daemon
+from ..default_rules import assumed_tz
 from ..errors import SHORT_CIRCUITED, TIMED_OUT, ConfigError
 from ..formats import display
 from ..formats.json import print_json, run_json
 from ..project.project import current_project
-from ..rules import assumed_tz
 from ..store.database import Store
 from ..store.runs import RunHistory
 from ..store.timers import TimerTable

@@ -11,7 +11,7 @@ import click
 from ..core.misfire import GRACE
 from ..core.run import Run
 from ..core.timer import Environment
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..formats import display
 from ..formats.json import print_json, run_json, timer_json
 from ..formats.pause_text import pause_text

@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 
 import click
 
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..errors import StoreError
 from ..formats.lines import line_of_run, print_line
 from ..project.project import current_project

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import click
 
 from ..core.triggers import Cron
-from ..core.zones import zone
+from ..core.zone_names import zone
+from ..default_rules import DEFAULT_TZ_HELP
 from ..formats import display
 from ..formats.json import print_json
 from ..project.project import current_project
-from ..rules import DEFAULT_TZ_HELP
 from .arguments import parse_instant
 from .options import json_option
 

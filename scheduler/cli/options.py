@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
+from ..default_rules import DEFAULT_QUOTA_HELP
 from ..executors import kinds
 from ..project.setting_table import ENVIRONMENTS
-from ..rules import DEFAULT_QUOTA_HELP
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from ..core.timer import Environment
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..formats.json import print_json
 from ..formats.pause_text import pause_json
 from ..project.project import current_project

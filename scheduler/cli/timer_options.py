@@ -27,7 +27,7 @@ from ..core.trigger_kinds import (
     trigger_options,
 )
 from ..core.triggers import Every, Trigger, TriggerOption, is_calendrical
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..errors import TimerError
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,16 +8,16 @@ from typing import Any
 
 import click
 
+from ..default_rules import DEFAULT_TZ_HELP
 from ..errors import ConfigError
 from ..project.keys import make_missing_keys
 from ..project.project import Project
 from ..project.serving_record import serving_processes
 from ..project.setting_table import LOG_FORMATS, LOG_LEVELS
-from ..rules import DEFAULT_TZ_HELP
 from ..up.console import bind_console
 from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import nonblocking_stdio
-from ..up.request import UpRequest
+from ..up.options import UpOptions
 from ..up.sockets import Sockets, bind_sockets, local_url
 from ..up.supervisor import supervise
 from .options import executor_options, json_option, max_timers_option, served_environment_option, store_option
@@ -56,7 +56,7 @@ def command(
     reload: bool,
     one_process: bool,
     as_json: bool,
-    **options: Any,
+    **overrides: Any,
 ) -> None:
     """Serve the functions over HTTP and fire their timers, until Ctrl-C.
 
@@ -68,30 +68,30 @@ def command(
     With --stage, the sources of --stage-source are served as environment stage, and those of this folder as production.
     """
     if one_process:
-        options["processes"] = "one"
+        overrides["processes"] = "one"
     if stage_port is None and stage_source is not None:
         raise click.UsageError("--stage-source needs --stage PORT")
-    request = UpRequest(options, target, stage_port is not None, stage_source, as_json)
-    project = request.project()
+    options = UpOptions(overrides, target, stage_port is not None, stage_source, as_json)
+    project = options.project()
     log_to_stderr(project.settings)
-    request.target_name(project)
-    preview_source = request.preview_source(project)
+    options.target_name(project)
+    preview_source = options.preview_source(project)
     with ExitStack() as stack:
         sockets = _sockets(project, stage_port, stack)
         project.check_owner_of_keys()
         made = make_missing_keys(project.keys_file)
-        request = replace(request, generated_keys=made.keys, has_made_keys=made.is_new_file)
+        options = replace(options, generated_keys=made.keys, has_made_keys=made.is_new_file)
         if project.settings.processes == "one" and not (reload or preview_source):
             from ..up.one_process import serve_alone
 
-            raise SystemExit(serve_alone(request, sockets))
+            raise SystemExit(serve_alone(options, sockets))
         console = bind_console(project.settings, stack)
         if console is not None:
             address = local_url(project.settings.console_host, console.getsockname()[1])
-            request = replace(request, console_url=f"{address}/")
+            options = replace(options, console_url=f"{address}/")
         sockets = sockets._replace(console=console)
         folders = [project.settings.folder, *([preview_source.folder] if preview_source else [])]
-        raise SystemExit(supervise(request, sockets, folders if reload else []))
+        raise SystemExit(supervise(options, sockets, folders if reload else []))
 
 
 def _sockets(project: Project, stage_port: int | None, stack: ExitStack) -> Sockets:

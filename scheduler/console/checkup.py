@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..doctor.findings import Finding
 from ..doctor.machine import check_clock, check_versions, check_zone_databases
 from ..doctor.store_checks import check_store

@@ -163,7 +163,7 @@ def _between(trigger: Cron, start: datetime, end: datetime, most: int = 8) -> li
 
 def _transitions(tz: str, now: datetime) -> list[tuple[datetime, datetime]]:
     """The changes of a zone's clock in the next year: the instant, and the offset before it."""
-    from ..core.zones import zone
+    from ..core.zone_names import zone
 
     found = []
     of_zone = zone_of(zone(tz))

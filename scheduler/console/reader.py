@@ -7,7 +7,7 @@ from datetime import tzinfo
 
 from flask import Request, g
 
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..errors import TimerError
 from ..project.settings import Settings
 from .roles import Role

@@ -20,7 +20,7 @@ from ..core.timer import Timer
 from ..core.timer_checks import check_new_names
 from ..core.trigger_kinds import UnreadableTrigger, trigger_kinds, trigger_options
 from ..core.triggers import Trigger
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..errors import TimerError
 from .typed_times import BOUNDS, with_bounds
 

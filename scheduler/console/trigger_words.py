@@ -10,7 +10,7 @@ from ..core.any_of import AnyOf
 from ..core.at import At
 from ..core.calendrical import Calendrical
 from ..core.triggers import Cron, Every, Trigger
-from ..core.zones import zone
+from ..core.zone_names import zone
 from . import moments
 from .words import text
 

@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Self
 
 from quartzcron.calendars import WorkingDays
 
+from ..default_rules import assumed_tz
 from ..errors import TimerError
-from ..rules import assumed_tz
 from .fire_times import NEVER, FireTimes
 from .timestamps import at_wall_time, check_instant, in_utc, instant, stamp
 from .triggers import TZ, Trigger, TriggerOption, is_calendrical
-from .zones import named, zone
+from .zone_names import named, zone
 
 MAX_INSTANTS = 1_000
 

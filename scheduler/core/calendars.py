@@ -20,7 +20,7 @@ from quartzcron.calendars import WorkingDays
 from ..errors import TimerError
 from .fire_times import FireTimes
 from .triggers import Trigger
-from .zones import zone
+from .zone_names import zone
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 

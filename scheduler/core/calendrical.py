@@ -19,15 +19,15 @@ from quartzcron.fields import FIRST_YEAR, LAST_YEAR
 from quartzcron.search.compiled import with_layers
 from quartzcron.wall.days import FIRST_DAYS
 
+from ..default_rules import assumed_tz
 from ..errors import TimerError
-from ..rules import assumed_tz
 from .at import AT
 from .fire_times import Compiled, FireTimes
 from .intervals import CalendarInterval, calendar_interval
 from .options import trimmed
 from .timestamps import iso_text
 from .triggers import DST, EVERY, TZ, Trigger, TriggerOption, check_zone_and_policy, is_calendrical
-from .zones import named
+from .zone_names import named
 
 _FIRST, _LAST = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)
 _DAYS = (_LAST - _FIRST).days + 1

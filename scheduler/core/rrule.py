@@ -23,7 +23,7 @@ from .rrule_fires import moved_schedule, schedule_of
 from .rrule_text import RecurrenceRule, read_rule
 from .rrule_times import is_single
 from .triggers import TZ, Cron, Trigger, TriggerOption
-from .zones import named, zone
+from .zone_names import named, zone
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -23,7 +23,7 @@ from .rrule_days import RuleDays, rule_walls
 from .rrule_text import STEPS_S, RecurrenceRule, read_rule, rule_fault
 from .rrule_times import is_single, times_of_day
 from .window import windowed
-from .zones import zone
+from .zone_names import zone
 
 #: The most expressions, each with its times of day, that one rule may need.
 _MOST_GROUPS = 100

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from quartzcron.fields import FIRST_YEAR, LAST_YEAR
 
+from ..default_rules import assumed_tz
 from ..errors import TimerError
-from ..rules import assumed_tz
-from .zones import named, zone
+from .zone_names import named, zone
 
 MAX_LENGTH = 4_000
 MAX_COUNT = 10_000

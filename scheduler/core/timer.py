@@ -26,7 +26,7 @@ from .timer_checks import check_gap
 from .timestamps import in_utc
 from .triggers import Trigger
 from .window import check_window, windowed
-from .zones import zone
+from .zone_names import zone
 
 __all__ = ["Delivery", "Environment", "Timer"]
 

@@ -18,13 +18,13 @@ from typing import Any, ClassVar, Self
 from quartzcron import CronError, CronExpression
 from quartzcron.calendars import WorkingDays
 
+from ..default_rules import DEFAULT_TZ_HELP, assumed_tz
 from ..errors import TimerError
-from ..rules import DEFAULT_TZ_HELP, assumed_tz
 from .fire_times import Compiled, FireTimes
 from .intervals import calendar_interval, read_interval, seconds_of
 from .options import Option, trimmed, word
 from .timestamps import EPOCH, instant, stamp
-from .zones import named
+from .zone_names import named
 
 MAX_INTERVAL_S = 366 * 86_400
 

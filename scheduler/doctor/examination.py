@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..core.timer import Environment
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..errors import SchedulerError, StoreError
 from ..formats import display
 from ..functions.registry import Registry

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from ..core.timer import Timer
-from ..core.zones import zone
+from ..core.zone_names import zone
 
 #: Wide enough for any table, so that a program that reads a pipe gets whole names.
 _PIPE_WIDTH = 1_000

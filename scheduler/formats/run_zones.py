@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 
 from ..core.run import Run
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..store.database import Store
 from ..store.timers import TimerTable
 from .display import zone_of

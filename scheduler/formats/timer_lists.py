@@ -20,8 +20,8 @@ from ..core.timer import Environment, Timer
 from ..core.timer_checks import check_new_names
 from ..core.trigger_kinds import choices, chosen_kind, listed
 from ..core.triggers import Every, Trigger
+from ..default_rules import LEANCLOUD_TZ
 from ..errors import TimerError
-from ..rules import LEANCLOUD_TZ
 from .timer_columns import BUILT_IN, COLUMNS, Columns
 
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from urllib.parse import unquote
 
 from ..core.timer import Environment
+from ..default_rules import hand_on_rules
 from ..engine.environment import app_environment, set_under_both_prefixes
 from ..errors import StoreUnavailableError, TargetError
-from ..rules import hand_on_rules
 from . import dotenv_file
 from .data_folder import OWN_FOLDER, make_own_folder
 from .keys import KEYS_FILE, set_missing_keys

@@ -96,7 +96,7 @@ def outdated(names: Sequence[str], since: str, *, reloads: bool) -> str:
 
 
 def _wall(record: Mapping[str, Any]) -> str:
-    from ..core.zones import zone
+    from ..core.zone_names import zone
 
     return datetime.fromisoformat(record["since"]).astimezone(zone(record["tz"])).strftime("%H:%M:%S")
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
+from ..default_rules import LEANCLOUD, STANDARD
+from ..default_rules import VARIABLE as RULES_VARIABLE
 from ..executors import kinds
 from ..executors.kinds import ExecutorKind
-from ..rules import LEANCLOUD, STANDARD
-from ..rules import VARIABLE as RULES_VARIABLE
 from .alert_settings import read_alerts
 
 DURABILITIES = ("power", "process")

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from ..core.addresses import hide_passwords, without_password
 from ..core.alerts import AlertRule
+from ..default_rules import STANDARD, VARIABLE, DefaultZone, assumed_quota, assumed_zone, rules_in_force, why_handed_on
 from ..errors import ConfigError
 from ..executors import kinds
 from ..executors.kinds import ExecutorKind, ExecutorSetting
-from ..rules import STANDARD, VARIABLE, DefaultZone, assumed_quota, assumed_zone, rules_in_force, why_handed_on
 from .data_folder import OWN_FOLDER
 from .misspelt_variables import check_variables, is_of_a_service
 from .setting_table import DEVELOPMENT, ENVIRONMENTS, EXECUTOR_SETTINGS, SETTINGS, Setting, settings_with_executors

@@ -49,7 +49,7 @@ class Scheduler(ManagedTimers):
     `store` is a Store, a path or an address. `functions` is an Engine or a Registry, whose functions run in threads of
     this program, or a text such as `cloud.py`, whose functions run in worker processes and are killed at their limit;
     `executors` gives an Executor for each environment instead. An environment may hold `quota` timers, 0 = no limit;
-    without it, there is a limit under LeanCloud's rules only (rules.py). Runs are kept for `keep`, and of each timer at
+    without it, only LeanCloud's rules set a limit (default_rules.py). Runs are kept for `keep`, and of each timer at
     most the latest `keep_runs`, 0 = all. `listener(ended, lines)` is called with the runs and lines that were recorded,
     and `metrics` counts them for Prometheus. `alerts` are the rules by which alerts are sent; `ping_private` lets the
     `ping_url` of a timer lead to a private address. `history` reads the runs, the latest ones first:

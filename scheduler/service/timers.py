@@ -11,10 +11,10 @@ from typing import Any
 from ..clock import Clock
 from ..core.timer import Environment, Timer
 from ..core.timer_checks import check_count
+from ..default_rules import assumed_zone
 from ..errors import ConfigError, TimerError
 from ..functions.binding import bind
 from ..functions.registry import Registry
-from ..rules import assumed_zone
 from ..store.change_recording import Author, Way
 from ..store.database import Store
 from ..store.declaration_sync import Change, synchronise

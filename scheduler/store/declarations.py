@@ -23,10 +23,10 @@ from ..core.trigger_kinds import (
     trigger_options,
 )
 from ..core.triggers import Trigger, TriggerOption
+from ..default_rules import DefaultZone, assumed_zone
 from ..errors import TimerError
 from ..functions.binding import bind
 from ..functions.registry import Registry, TimerDeclaration
-from ..rules import DefaultZone, assumed_zone
 from .rows import timer_columns, timer_of
 
 #: The option of a trigger that `@engine.timer` takes without its name.

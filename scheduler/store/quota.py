@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, func, or_, select
 
 from ..core.timer import Timer
+from ..default_rules import assumed_quota
 from ..errors import TimerQuotaError
-from ..rules import assumed_quota
 from .schema import timers
 from .stored_timer import StoredTimer
 

@@ -57,7 +57,7 @@ class TimerTable:
         """Add timers: all or none.
 
         Raises DuplicateTimerError for a name that exists in its environment, and TimerQuotaError if an environment
-        would hold more than `quota` timers (0 = no limit, None = the limit of the rules in force, see rules.py).
+        would hold more than `quota` timers (0 = no limit, None = the limit of default_rules.py).
         """
         wanted = list(new)
         plan = TimerPlan(now, by)

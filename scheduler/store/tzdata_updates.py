@@ -21,7 +21,7 @@ from ..core.timer import Timer
 from ..core.timestamps import instant, instant_or_none, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
 from ..core.triggers import Every
-from ..core.zones import zone
+from ..core.zone_names import zone
 from .database import Store
 from .rows import timer_of
 from .schema import runs, timers

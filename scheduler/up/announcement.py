@@ -26,7 +26,7 @@ from ..project.settings import rules_shown
 from .banner import print_banner, timers_shown
 from .example_call import curl, curl_without_key, example_function
 from .log_setup import json_handler
-from .request import UpRequest
+from .options import UpOptions
 from .sockets import Sockets, local_url
 
 if TYPE_CHECKING:
@@ -55,31 +55,31 @@ def report_of_functions(loaded: Target, keys_from: str, declared: dict[str, Any]
     }
 
 
-def report_of_timers(request: UpRequest, project: Project, store: Store, functions: Report) -> dict[str, Any]:
+def report_of_timers(options: UpOptions, project: Project, store: Store, functions: Report) -> dict[str, Any]:
     """The report of the process that fires timers; `functions` is the other report, with the preview's functions."""
     from ..store.timers import TimerTable
 
-    stored = TimerTable(store).list(None if request.has_preview else project.only_environment)
-    known = _known_functions(request, project, functions)
+    stored = TimerTable(store).list(None if options.has_preview else project.only_environment)
+    known = _known_functions(options, project, functions)
     return {
         "store": str(store),
         "timers": timers_shown(stored, project.settings.tz),
         "warnings": missing_functions(stored, known),
-        "console_link": _console_link(request, store),
+        "console_link": _console_link(options, store),
     }
 
 
-def _console_link(request: UpRequest, store: Store) -> str | None:
+def _console_link(options: UpOptions, store: Store) -> str | None:
     """An address that signs its reader in; on a terminal or for a program only, and not for each new version."""
-    if request.console_url is None or request.has_store or not (request.as_json or sys.stdout.isatty()):
+    if options.console_url is None or options.has_store or not (options.as_json or sys.stdout.isatty()):
         return None
     from ..console.tokens import new_link
 
-    return new_link(store, request.console_url, "operator", now=datetime.now(UTC))
+    return new_link(store, options.console_url, "operator", now=datetime.now(UTC))
 
 
 def _known_functions(
-    request: UpRequest, project: Project, functions: Report
+    options: UpOptions, project: Project, functions: Report
 ) -> dict[Environment, tuple[list[str], str]]:
     """The functions and the target of each environment whose functions are served here."""
     served = functions["functions"], functions["target"]
@@ -88,18 +88,18 @@ def _known_functions(
         for environment in Environment
         if project.settings.for_environment(environment).runs_what_is_served
     }
-    if source := request.preview_source(project):
+    if source := options.preview_source(project):
         known[Environment.STAGE] = functions["preview_functions"] or [], f"the stage's {source.target}"
     return known
 
 
-def announce(request: UpRequest, sockets: Sockets, functions: Report, timers: Report) -> None:
+def announce(options: UpOptions, sockets: Sockets, functions: Report, timers: Report) -> None:
     """Print the banner, or its JSON."""
-    project = request.project()
+    project = options.project()
     url = local_url(project.settings.host, sockets.live.getsockname()[1])
-    facts = _facts(request, project, sockets, functions, timers)
-    call = _call(url, functions, as_json=request.as_json)
-    if request.as_json:
+    facts = _facts(options, project, sockets, functions, timers)
+    call = _call(url, functions, as_json=options.as_json)
+    if options.as_json:
         print_json_line({**facts, "call": call})
     else:
         print_banner(facts | {"keys": _keys_shown(facts["keys"])}, timers["timers"], call, _where_key_is(facts["keys"]))
@@ -128,22 +128,22 @@ def warn(timers: Report) -> None:
             click.echo(f"Warning: {warning}", err=True)
 
 
-def _facts(request: UpRequest, project: Project, sockets: Sockets, functions: Report, timers: Report) -> dict[str, Any]:
+def _facts(options: UpOptions, project: Project, sockets: Sockets, functions: Report, timers: Report) -> dict[str, Any]:
     settings = project.settings
     facts = {
         "url": local_url(settings.host, sockets.live.getsockname()[1]),
-        **_console(request, project, timers),
+        **_console(options, project, timers),
         "target": functions["target"],
         "functions": functions["functions"],
         "hooks": functions["hooks"],
         "store": timers["store"],
         "keys": functions["keys"],
         "environment": settings.environment,
-        "rules": settings.rules if request.as_json else rules_shown(settings),
+        "rules": settings.rules if options.as_json else rules_shown(settings),
         "tz": settings.tz,
         "log_level": settings.log_level,
     }
-    source = request.preview_source(project)
+    source = options.preview_source(project)
     if source and sockets.stage:
         starts = functions["preview_functions"] is not None
         facts["stage"] = local_url(settings.host, sockets.stage.getsockname()[1])
@@ -154,11 +154,11 @@ def _facts(request: UpRequest, project: Project, sockets: Sockets, functions: Re
     return facts
 
 
-def _console(request: UpRequest, project: Project, timers: Report) -> dict[str, str]:
+def _console(options: UpOptions, project: Project, timers: Report) -> dict[str, str]:
     """Where the console is, with a link that signs its reader in; or how to get it."""
-    if request.console_url is not None:
-        return {"console": timers.get("console_link") or request.console_url}
-    if project.settings.console and not request.as_json and not is_installed():
+    if options.console_url is not None:
+        return {"console": timers.get("console_link") or options.console_url}
+    if project.settings.console and not options.as_json and not is_installed():
         return {"console": f"not installed; {how_to_install()}"}
     return {}
 

@@ -13,9 +13,9 @@ from ..console.installed import is_installed
 from ..errors import ConfigError
 from ..project.settings import Settings
 from .handover import Channel, Handover
+from .options import UpOptions
 from .orders import Orders
 from .process import ChildProcess
-from .request import UpRequest
 from .sockets import listening_socket
 
 log = logging.getLogger("scheduler.up")
@@ -30,13 +30,13 @@ _SILENCE_S = 30.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 
 
-def serve(handover: Handover, request: UpRequest, channel: Channel, orders: Orders) -> int:
+def serve(handover: Handover, options: UpOptions, channel: Channel, orders: Orders) -> int:
     """Serve the console until an order to stop, or until no browser has connected for a while; the exit status."""
     from ..console.app import make_app
     from ..console.server import ConsoleServer
 
     os.nice(_NICENESS)
-    project = request.project()
+    project = options.project()
     with ExitStack() as stack:
         assert handover.listener is not None
         listener = stack.enter_context(socket.socket(fileno=handover.listener))

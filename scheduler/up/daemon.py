@@ -26,8 +26,8 @@ from .executors import ServedFunctions, executors
 from .handover import Channel, Handover
 from .http_server import Site, UpServer
 from .metrics_endpoint import collected_metrics, metrics_app
+from .options import UpOptions
 from .orders import Orders
-from .request import UpRequest
 from .run_reports import ReportingListener, RunReporter, make_reporter
 from .stop_signals import SECOND_SIGNAL
 from .supervisor_messages import SupervisorMessages
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("scheduler.up")
 
 
-def serve_timers(handover: Handover, request: UpRequest, channel: Channel, orders: Orders) -> int:
+def serve_timers(handover: Handover, options: UpOptions, channel: Channel, orders: Orders) -> int:
     """Fire timers until an order to stop; returns the exit status."""
-    project = request.project()
+    project = options.project()
     with ExitStack() as stack:
-        store = stack.enter_context(request.open_store(project))
+        store = stack.enter_context(options.open_store(project))
         store.check_writable()
         project.set_environ_to_serve()
         functions = orders.wait_for_start()
@@ -52,7 +52,7 @@ def serve_timers(handover: Handover, request: UpRequest, channel: Channel, order
             lambda: project.load_to_serve(functions["target"]).registry,
             functions["hook_key"],
         )
-        running = executors(project, served, request.preview_source(project), store, stack)
+        running = executors(project, served, options.preview_source(project), store, stack)
         if not warn_of_threads(running):
             strays.adopt()
         metrics = stack.enter_context(collected_metrics()) if handover.metrics_listener is not None else None
@@ -63,12 +63,12 @@ def serve_timers(handover: Handover, request: UpRequest, channel: Channel, order
             listener = stack.enter_context(socket.socket(fileno=handover.metrics_listener))
             endpoint = Site(listener, metrics_app(metrics, project.settings.metrics_host))
         courier = stack.enter_context(make_courier(project, store))
-        reporter = make_reporter(project.settings, as_json=request.as_json)
+        reporter = make_reporter(project.settings, as_json=options.as_json)
         daemon = make_daemon(project, store, running, reporter, metrics, courier)
         server = UpServer(orders, second_site=endpoint)
         stack.enter_context(server.stops_recorded())
         log_changes = apply_all(store, functions, project) if handover.declares else lambda: None
-        channel.send(ready=report_of_timers(request, project, store, functions))
+        channel.send(ready=report_of_timers(options, project, store, functions))
         orders.wait_to_fire()
         log_changes()
         status = server.serve(DaemonInBackground(daemon))

@@ -25,14 +25,14 @@ VARIABLE = "SCHEDULER_HANDOVER"
 class Handover:
     """The file descriptors that a child inherits, and its options.
 
-    `request` is an UpRequest as JSON. `declares`: it applies the declared timers to the store; a process that replaces
+    `options` is an UpOptions as JSON. `declares`: it applies the declared timers to the store; a process that replaces
     an ended one does not. `counts_calls`: it reports the calls that it answers, for the metrics. `terminal`: the
     descriptors for its messages, if its stdout and stderr are pipes; `raw` are the reading ends of those pipes.
     """
 
     channel: int
     lifeline: int
-    request: Mapping[str, Any]
+    options: Mapping[str, Any]
     listener: int | None = None
     metrics_listener: int | None = None
     declares: bool = True

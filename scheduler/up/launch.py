@@ -12,8 +12,8 @@ from ..functions.source_snapshot import SourceSnapshot, take_snapshot
 from ..project.preview_sources import PreviewSource
 from ..project.settings import Settings
 from .generation import Generation
+from .options import UpOptions
 from .process import ChildProcess
-from .request import UpRequest
 from .restarts import Place, WatchPolicy
 from .sockets import Sockets
 
@@ -28,13 +28,13 @@ log = logging.getLogger("scheduler.up")
 
 
 class Launch:
-    """Starts the processes of a request, on the supervisor's sockets."""
+    """Starts the processes of a generation, on the supervisor's sockets."""
 
-    def __init__(self, request: UpRequest, sockets: Sockets, settings: Settings) -> None:
-        self._request = request
+    def __init__(self, options: UpOptions, sockets: Sockets, settings: Settings) -> None:
+        self._options = options
         self._sockets = sockets
         self._settings = settings
-        self._preview_source = request.preview_source(request.project())
+        self._preview_source = options.preview_source(options.project())
         self._is_first_generation = True
         self._has_warned = False
 
@@ -54,12 +54,12 @@ class Launch:
 
     def console(self) -> ChildProcess:
         """Start the console's process."""
-        request = replace(self._request, has_store=True)
-        return ChildProcess("console", request.as_values(), listener=self._sockets.console)
+        options = replace(self._options, has_store=True)
+        return ChildProcess("console", options.as_values(), listener=self._sockets.console)
 
     def _folders(self) -> list[Path]:
         """The folders of the user's modules."""
-        target = self._request.target or self._settings.target or ""
+        target = self._options.target or self._settings.target or ""
         folders = [self._settings.folder]
         if target.endswith(".py"):
             folders.append((self._settings.folder / target).parent)
@@ -121,10 +121,10 @@ class Launch:
         return self._load_s + 30.0
 
     def _process(self, role: str, *, creates_store: bool, sources: SourceSnapshot | None, **about: Any) -> ChildProcess:
-        request = replace(self._request, has_store=not creates_store)
+        options = replace(self._options, has_store=not creates_store)
         environ = {"LEANCLOUD_APP_PORT": str(self._sockets.live.getsockname()[1])}
         fileno = sources.fileno if sources else None
-        return ChildProcess(role, request.as_values(), environ=environ, sources=fileno, **about)
+        return ChildProcess(role, options.as_values(), environ=environ, sources=fileno, **about)
 
     def _preview(self, source: PreviewSource, sources: SourceSnapshot | None) -> Place:
         settings, listener = self._settings, self._sockets.stage
@@ -143,7 +143,7 @@ class Launch:
         }
 
         def start(_is_first: bool) -> ChildProcess:
-            own = UpRequest({}, source.target, as_json=self._request.as_json, is_preview=True)
+            own = UpOptions({}, source.target, as_json=self._options.as_json, is_preview=True)
             fileno = sources.fileno if sources else None
             return ChildProcess(
                 "stage", own.as_values(), listener=listener, sources=fileno, cwd=source.folder, environ=environ

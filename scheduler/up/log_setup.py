@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, TextIO
 
 from ..core.log_limits import LineCutter
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..engine.capture import CALL, is_captured
 from ..formats import display
 from ..functions.context import current_call

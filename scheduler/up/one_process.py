@@ -26,10 +26,10 @@ from .handover import Channel, Handover
 from .http_server import Site, Stops, UpServer
 from .log_setup import json_handler
 from .metrics_endpoint import collected_metrics, metrics_app
+from .options import UpOptions
 from .orders import Orders
 from .raw_calls import raw_calls
 from .raw_pipes import own_pipes
-from .request import UpRequest
 from .run_reports import make_reporter
 from .service_manager import ServiceManager
 from .sockets import Sockets, inherited_sockets
@@ -43,12 +43,12 @@ Values = dict[str, Any]
 class _Alone:
     """The steps beside serving if there is no supervisor."""
 
-    def __init__(self, request: UpRequest, sockets: Sockets) -> None:
-        self._request = request
+    def __init__(self, options: UpOptions, sockets: Sockets) -> None:
+        self._options = options
         self._sockets = sockets
         #: None under a supervisor, which sends it.
         self.manager: ServiceManager | None = None
-        self.record = ServingRecord(request.project(), reloads=False)
+        self.record = ServingRecord(options.project(), reloads=False)
 
     def begin(self, functions: Values) -> Values:
         """Called when the functions have loaded; returns their report with that of a preview."""
@@ -59,7 +59,7 @@ class _Alone:
 
     def ready(self, functions: Values, timers: Values) -> None:
         """Called when all is ready; returns when timers may fire."""
-        announce(self._request, self._sockets, functions, timers)
+        announce(self._options, self._sockets, functions, timers)
         warn(timers)
         self.record.write(functions["sources"])
         if self.manager:
@@ -74,8 +74,8 @@ class _Alone:
 class _Supervised(_Alone):
     """The same under a supervisor, which gets the reports and adds those of a preview."""
 
-    def __init__(self, request: UpRequest, sockets: Sockets, channel: Channel, orders: Orders) -> None:
-        super().__init__(request, sockets)
+    def __init__(self, options: UpOptions, sockets: Sockets, channel: Channel, orders: Orders) -> None:
+        super().__init__(options, sockets)
         self._channel = channel
         self._orders = orders
         self._messages: SupervisorMessages | None = None
@@ -97,27 +97,27 @@ class _Supervised(_Alone):
             self._messages.wait_for_last_lines(self._orders)
 
 
-def serve_alone(request: UpRequest, sockets: Sockets) -> int:
+def serve_alone(options: UpOptions, sockets: Sockets) -> int:
     """Serve and fire timers in this process until a stop signal; returns the exit status."""
-    beside, manager = _Alone(request, sockets), ServiceManager()
+    beside, manager = _Alone(options, sockets), ServiceManager()
     beside.manager = manager
     try:
         with own_pipes() as raw, manager.alive_meanwhile():
-            return _serve(request, sockets, StopSignals(), beside, raw, declares=True)
+            return _serve(options, sockets, StopSignals(), beside, raw, declares=True)
     finally:
         beside.record.remove()
 
 
-def serve_all(handover: Handover, request: UpRequest, channel: Channel, orders: Orders) -> int:
+def serve_all(handover: Handover, options: UpOptions, channel: Channel, orders: Orders) -> int:
     """The same under a supervisor: beside a preview, or with --reload."""
     with ExitStack() as stack:
         sockets = inherited_sockets(handover, stack)
-        beside = _Supervised(request, sockets, channel, orders)
-        return _serve(request, sockets, orders, beside, handover.raw, declares=handover.declares)
+        beside = _Supervised(options, sockets, channel, orders)
+        return _serve(options, sockets, orders, beside, handover.raw, declares=handover.declares)
 
 
 def _serve(
-    request: UpRequest,
+    options: UpOptions,
     sockets: Sockets,
     stops: Stops,
     beside: _Alone,
@@ -125,23 +125,23 @@ def _serve(
     *,
     declares: bool,
 ) -> int:
-    project = request.project()
+    project = options.project()
     if current() is None and (sources := take_snapshot([project.settings.folder])) is not None:
         load_from(sources)
     with ExitStack() as stack:
         os.environ["LEANCLOUD_APP_PORT"] = str(sockets.live.getsockname()[1])
-        store = stack.enter_context(request.open_store(project))
+        store = stack.enter_context(options.open_store(project))
         store.check_writable()
-        reporter = make_reporter(project.settings, as_json=request.as_json)
+        reporter = make_reporter(project.settings, as_json=options.as_json)
         writer = stack.enter_context(call_log(store, project))
-        stack.enter_context(raw_calls(raw, to_stderr=request.as_json or json_handler() is not None))
+        stack.enter_context(raw_calls(raw, to_stderr=options.as_json or json_handler() is not None))
         stack.enter_context(own_lines(writer, reporter, project.environment.value))
-        target = request.target_name(project)
-        loaded, declared = load_and_declare(request, project, target)
-        keys_from = save_used_keys(project, request)
+        target = options.target_name(project)
+        loaded, declared = load_and_declare(options, project, target)
+        keys_from = save_used_keys(project, options)
         keep_keys()
         functions = beside.begin(report_of_functions(loaded, keys_from, declared))
-        running = executors(project, _served(target, loaded), request.preview_source(project), store, stack)
+        running = executors(project, _served(target, loaded), options.preview_source(project), store, stack)
         metrics = stack.enter_context(collected_metrics()) if sockets.metrics else None
         server = _server(stops, sockets, loaded, metrics, project)
         courier = stack.enter_context(make_courier(project, store))
@@ -149,7 +149,7 @@ def _serve(
         stack.enter_context(server.stops_recorded())
         log_changes = apply_all(store, functions, project) if declares else lambda: None
         beside.follow(lambda channel: SupervisorMessages(store, project, writer, channel, metrics))
-        beside.ready(functions, report_of_timers(request, project, store, functions))
+        beside.ready(functions, report_of_timers(options, project, store, functions))
         log_changes()
         status = server.serve(DaemonInBackground(daemon))
         beside.end()

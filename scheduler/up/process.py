@@ -68,7 +68,7 @@ class ChildProcess:
     def __init__(
         self,
         role: str,
-        request: Mapping[str, Any],
+        options: Mapping[str, Any],
         *,
         listener: socket.socket | None = None,
         metrics_listener: socket.socket | None = None,
@@ -85,7 +85,7 @@ class ChildProcess:
         handover = Handover(
             channel=far.fileno(),
             lifeline=lifeline_far,
-            request=request,
+            options=options,
             listener=listener.fileno() if listener else None,
             metrics_listener=metrics_listener.fileno() if metrics_listener else None,
             declares=declares,

@@ -19,8 +19,8 @@ from ..functions.source_snapshot import SourceSnapshot, load_from
 from .handover import Channel, Handover, received_handover
 from .log_setup import log_to_stderr
 from .nonblocking_output import nonblocking_stdio
+from .options import UpOptions
 from .orders import Orders
-from .request import UpRequest
 
 #: Role → the function that serves it; only that of this process is imported.
 ROLES: Mapping[str, str] = {
@@ -60,17 +60,17 @@ def _run(role: str, handover: Handover) -> int:
     channel = Channel(handover.channel)
     orders = Orders(channel)
     orders.follow()
-    request = UpRequest(**handover.request)
+    options = UpOptions(**handover.options)
     if handover.sources is not None:
         load_from(snapshot := SourceSnapshot(handover.sources))
         if role not in _START_WORKERS:
             snapshot.close()
     try:
-        log_to_stderr(request.project().settings)
+        log_to_stderr(options.project().settings)
         module, _, function = role.partition(":")
-        serve: Callable[[Handover, UpRequest, Channel, Orders], int]
+        serve: Callable[[Handover, UpOptions, Channel, Orders], int]
         serve = getattr(importlib.import_module(f".{module}", __package__), function)
-        return serve(handover, request, channel, orders)
+        return serve(handover, options, channel, orders)
     except (SchedulerError, CronError) as error:
         channel.send(refusal=explained(error))
         return 2

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import click
 
 from ..core.run import Ending, Line, Outcome, Run, Task
-from ..core.zones import zone
+from ..core.zone_names import zone
 from ..formats import display
 from ..formats.json import print_json_line, result_value
 from ..formats.lines import line_of_run, print_line

@@ -24,10 +24,10 @@ from .console import ConsolePlace
 from .generation import Generation
 from .launch import Launch
 from .line_relay import LineRelay
+from .options import UpOptions
 from .orphans import reap_orphans
 from .process import ChildProcess
 from .reload import Sources
-from .request import UpRequest
 from .run_reports import make_reporter
 from .served_sources import ServedSources
 from .service_manager import ServiceManager
@@ -48,23 +48,23 @@ _WITH_STORE = ("daemon", "service")
 _LOG_WAITING_EVERY_S = 5.0
 
 
-def supervise(request: UpRequest, sockets: Sockets, folders: Sequence[Path]) -> int:
+def supervise(options: UpOptions, sockets: Sockets, folders: Sequence[Path]) -> int:
     """Keep processes serving until a stop signal; returns the exit status. `folders` are watched for changes."""
-    return Supervisor(request, sockets, folders).run()
+    return Supervisor(options, sockets, folders).run()
 
 
 class Supervisor:
     """Keeps one generation of processes serving."""
 
-    def __init__(self, request: UpRequest, sockets: Sockets, folders: Sequence[Path]) -> None:
-        self._request = request
+    def __init__(self, options: UpOptions, sockets: Sockets, folders: Sequence[Path]) -> None:
+        self._options = options
         self._sockets = sockets
         # Before the first process is started, which must not have its variables.
         self._manager = ServiceManager()
-        self._settings = request.project().settings
+        self._settings = options.project().settings
         self._sources = Sources(folders) if folders else None
-        self._launch = Launch(request, sockets, self._settings)
-        self._served = ServedSources(request.project(), reloads=bool(folders))
+        self._launch = Launch(options, sockets, self._settings)
+        self._served = ServedSources(options.project(), reloads=bool(folders))
         self._signals = StopSignals()
         self._console = ConsolePlace(sockets.console, self._launch.console) if sockets.console else None
         self._serving: Generation | None = None
@@ -78,7 +78,7 @@ class Supervisor:
         #: The process that has the store, once all processes were ordered to end.
         self._last_daemon: ChildProcess | None = None
         self._last_lines_until = float("-inf")
-        self._lines = LineRelay(make_reporter(self._settings, as_json=request.as_json))
+        self._lines = LineRelay(make_reporter(self._settings, as_json=options.as_json))
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         os.set_blocking(self._woken, False)
@@ -166,7 +166,7 @@ class Supervisor:
 
     def _take_lines(self, message: dict[str, Any], process: ChildProcess) -> None:
         is_stage = process.role == "stage"
-        environment = Environment.STAGE if is_stage else self._request.project().environment
+        environment = Environment.STAGE if is_stage else self._options.project().environment
         with contextlib.suppress(TypeError, ValueError, KeyError):  # a function has forged it
             self._lines.take(message, environment.value)
 
@@ -212,7 +212,7 @@ class Supervisor:
     def _promote(self, coming: Generation, now: float) -> None:
         before, self._serving, self._coming = self._serving, coming, None
         if before is None:
-            announce(self._request, self._sockets, coming.functions, coming.timers)
+            announce(self._options, self._sockets, coming.functions, coming.timers)
             self._manager.ready("serving functions and timers")
         else:
             for process in before.processes:

@@ -25,9 +25,9 @@ from .declared_timers import reported
 from .handover import Channel, Handover
 from .http_server import Site, UpServer
 from .log_setup import json_handler
+from .options import UpOptions
 from .orders import Orders
 from .raw_calls import raw_calls
-from .request import UpRequest
 from .self_check import SelfCheck
 from .shared_state import SharedState
 
@@ -35,17 +35,17 @@ from .shared_state import SharedState
 _MOST_COUNTED = 5_000
 
 
-def serve(handover: Handover, request: UpRequest, channel: Channel, orders: Orders) -> int:
+def serve(handover: Handover, options: UpOptions, channel: Channel, orders: Orders) -> int:
     """Serve until an order to stop; a preview in the folder of its sources. Returns the exit status."""
-    project = request.project()
+    project = options.project()
     with ExitStack() as stack:
         assert handover.listener is not None
         listener = stack.enter_context(socket.socket(fileno=handover.listener))
-        to_stderr = request.as_json or json_handler() is not None
+        to_stderr = options.as_json or json_handler() is not None
         stack.enter_context(raw_calls(handover.raw, to_stderr=to_stderr))
         stack.enter_context(_lines_sent(channel))
-        loaded, declared = load_and_declare(request, project, request.target_name(project))
-        keys_from = save_used_keys(project, request)
+        loaded, declared = load_and_declare(options, project, options.target_name(project))
+        keys_from = save_used_keys(project, options)
         keep_keys()
         served = SelfCheck(application(loaded), loaded.application)
         shared = SharedState()
@@ -69,21 +69,21 @@ def _lines_sent(channel: Channel) -> AbstractContextManager[None]:
     )
 
 
-def load_and_declare(request: UpRequest, project: Project, target: str) -> tuple[Target, dict[str, Any]]:
+def load_and_declare(options: UpOptions, project: Project, target: str) -> tuple[Target, dict[str, Any]]:
     """Load the functions and their declared timers."""
-    with printing_to_stderr() if request.as_json or json_handler() else nullcontext():
+    with printing_to_stderr() if options.as_json or json_handler() else nullcontext():
         loaded = project.load_to_serve(target)
     capture.settle_streams()
     return loaded, reported(loaded.registry, project)
 
 
-def save_used_keys(project: Project, request: UpRequest) -> str:
+def save_used_keys(project: Project, options: UpOptions) -> str:
     """Save the generated keys if the engine uses them; returns the origin of the keys."""
-    ours, generated = our_keys(), dict(request.generated_keys or {})
+    ours, generated = our_keys(), dict(options.generated_keys or {})
     if {ours.app_id, ours.app_key, ours.master_key, ours.hook_key} & set(generated.values()):
         save_keys(generated, project.keys_file)
         return str(project.keys_file)
-    if request.has_made_keys:
+    if options.has_made_keys:
         remove_unused_keys(project.keys_file, generated)
     return "from the code" if generated else "from the environment"
 

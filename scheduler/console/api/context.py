@@ -14,7 +14,7 @@ from sqlalchemy import select
 from ...core.attributes import ATTRIBUTES
 from ...core.run import Run
 from ...core.trigger_kinds import UnreadableTrigger
-from ...core.zones import zone
+from ...core.zone_names import zone
 from ...formats.display import iso, zone_of
 from ...formats.json import run_json, timer_json
 from ...store.change_recording import Author, Way

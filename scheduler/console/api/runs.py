@@ -18,7 +18,7 @@ from ...store.rows import line_of
 from ...store.runs import RunFilter, RunHistory
 from ...store.schema import lines as lines_table
 from ..current import console
-from ..history import position_of, position_text
+from ..cursors import position_of, position_text
 from ..links import root
 from ..reader import reader
 from .context import (

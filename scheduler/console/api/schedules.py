@@ -17,7 +17,7 @@ from ...claims.requested_runs import Backfill, backfill, cancel_backfill, plan_b
 from ...core.forecast import forecast
 from ...core.timer import Timer
 from ...core.trigger_kinds import UnreadableTrigger
-from ...core.zones import zone
+from ...core.zone_names import zone
 from ...errors import TimerError
 from ...formats.display import iso, zone_of
 from ...store.calendars import CalendarTable

@@ -21,7 +21,7 @@ from ...core.timer_checks import check_new_names
 from ...core.timestamps import EPOCH
 from ...core.trigger_kinds import TRIGGERS, UnreadableTrigger, choices, chosen_kind, listed, trigger_kinds
 from ...core.triggers import Trigger, TriggerOption
-from ...core.zones import zone
+from ...core.zone_names import zone
 from ...errors import TimerError
 from ..current import console
 from ..typed_times import with_bounds

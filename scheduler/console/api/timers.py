@@ -15,7 +15,7 @@ from ...store.stored_timer import StoredTimer
 from ...store.timer_pages import TimerFilter, TimerKey, keys_of_timers, page_of_timers
 from ...store.timers_at_once import MAX_TIMERS, change_timers
 from ..current import console
-from ..history import key_of, key_text
+from ..cursors import key_of, key_text
 from ..names import segment
 from ..typed_times import with_bounds
 from .context import answer, author, bad_cursor, etag, instant_of, listed, timer_object

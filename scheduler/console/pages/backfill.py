@@ -8,7 +8,7 @@ from flask import Response, make_response, request
 
 from ...claims.requested_runs import Backfill, backfill, cancel_backfill, plan_backfill
 from ...core.attributes import Environment
-from ...core.zones import zone
+from ...core.zone_names import zone
 from ...errors import TimerError
 from ...store.stored_timer import StoredTimer
 from ..current import author, console

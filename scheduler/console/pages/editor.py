@@ -13,7 +13,7 @@ from ...core.attributes import ATTRIBUTES, Environment
 from ...core.timer import Timer
 from ...core.trigger_kinds import trigger_kinds, trigger_options
 from ...core.triggers import Cron, Trigger
-from ...core.zones import zone
+from ...core.zone_names import zone
 from ...errors import DuplicateTimerError, TimerChangedError, TimerError, UnknownTimerError
 from ...store.calendars import CalendarTable
 from ...store.change_recording import Author

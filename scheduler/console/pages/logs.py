@@ -8,7 +8,7 @@ from flask import abort, request
 
 from ...store.log_lines import LEVELS, LineFilter, LogLines
 from ..current import console
-from ..history import position_of, position_text
+from ..cursors import position_of, position_text
 from ..reader import reader
 from ..rendering import render
 

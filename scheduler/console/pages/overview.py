@@ -14,7 +14,7 @@ from .. import drawing
 from ..current import console
 from ..digest import queries
 from ..digest.reading import unread_before
-from ..history import due_next
+from ..page_queries import due_next
 from ..reader import reader
 from ..rendering import render, t
 from ..trigger_words import words_of

@@ -16,8 +16,8 @@ from ...formats.json import result_value
 from ...store.runs import RunFilter, RunHistory
 from ...store.stored_timer import StoredTimer
 from ..current import author, console
-from ..history import MAX_LINES_OF_RUN, lines_of_run
 from ..links import go
+from ..page_queries import MAX_LINES_OF_RUN, lines_of_run
 from ..reader import reader
 from ..rendering import render
 from .position import position

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, abort, request
 
 from ...core.addresses import without_password
-from ...core.zones import zone
+from ...core.zone_names import zone
 from ...errors import TimerError
 from ...project.setting_table import SETTINGS
 from ..current import author, console

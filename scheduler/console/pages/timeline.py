@@ -13,9 +13,9 @@ from ...store.stored_timer import StoredTimer
 from ...store.timer_pages import TimerFilter, TimerKey, page_of_timers
 from .. import drawing
 from ..current import console
+from ..cursors import key_of, key_text
 from ..digest import queries
 from ..digest.reading import unread_before
-from ..history import key_of, key_text
 from ..preview import next_fires
 from ..rendering import render
 from .timers import filter_of

@@ -10,7 +10,7 @@ from flask import Response, request
 
 from ...core.attributes import ATTRIBUTES, Attribute, Environment
 from ...core.timer import Timer
-from ...core.zones import zone
+from ...core.zone_names import zone
 from ...store.runs import RunFilter, RunHistory
 from ...store.statistics import has_live_daemon
 from ...store.timer_pages import TimerKey
@@ -18,8 +18,8 @@ from .. import drawing
 from ..current import author, console
 from ..digest import queries
 from ..digest.reading import unread_before
-from ..history import keys_of
 from ..links import go
+from ..page_queries import keys_of
 from ..preview import FIRES, fires_by_day, next_fires, preview
 from ..reader import reader
 from ..rendering import render, t

@@ -16,10 +16,11 @@ from ...store.timer_pages import TimerFilter, TimerKey, TimerState, existing_key
 from ...store.timers_at_once import MAX_TIMERS, BulkAction, change_timers
 from .. import drawing
 from ..current import author, console
+from ..cursors import key_of, key_text
 from ..digest import queries
 from ..digest.reading import unread_before
-from ..history import count_in_trouble, key_of, key_text
 from ..links import go
+from ..page_queries import count_in_trouble
 from ..reader import reader
 from ..rendering import render
 from ..trigger_words import words_of

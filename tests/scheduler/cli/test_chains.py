@@ -7,9 +7,9 @@ import pytest
 
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
+from scheduler.default_rules import DefaultZone
 from scheduler.engine import Engine
 from scheduler.errors import TimerError
-from scheduler.rules import DefaultZone
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise, synchronise_valid
 from scheduler.store.declarations import read_declarations

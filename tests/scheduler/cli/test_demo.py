@@ -11,8 +11,8 @@ import pytest
 from scheduler.cli import demo
 from scheduler.cli.demo import demo_timers, missing_outcomes
 from scheduler.core.run import MESSAGES, Kind, Outcome, Run
+from scheduler.default_rules import assumed_tz
 from scheduler.errors import ConfigError
-from scheduler.rules import assumed_tz
 from tests.waiting import slowed
 
 

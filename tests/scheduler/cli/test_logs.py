@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scheduler.core.zones import zone
+from scheduler.core.zone_names import zone
 from scheduler.engine import capture
 from scheduler.engine.capture import CapturedLine
 from scheduler.errors import StoreUnavailableError

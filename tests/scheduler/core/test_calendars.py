@@ -15,7 +15,7 @@ from scheduler.core.calendars import RollConvention, calendar_digest, calendar_o
 from scheduler.core.calendrical import Calendrical
 from scheduler.core.timer import Timer
 from scheduler.core.triggers import Cron, Every, Trigger
-from scheduler.core.zones import zone
+from scheduler.core.zone_names import zone
 from scheduler.errors import TimerError
 
 BERLIN = "Europe/Berlin"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.core.calendrical import Calendrical
-from scheduler.core.zones import zone
+from scheduler.core.zone_names import zone
 from scheduler.errors import TimerError
 from tests.strategies import calendricals
 

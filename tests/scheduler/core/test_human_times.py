@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scheduler.core.human_times import read_human, read_past
 from scheduler.core.intervals import calendar_interval, read_interval, seconds_of
-from scheduler.core.zones import zone
+from scheduler.core.zone_names import zone
 from scheduler.errors import TimerError
 
 #: A Tuesday, 11:15:20 in Berlin.

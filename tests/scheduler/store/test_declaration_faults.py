@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from scheduler.core.timer import Environment
+from scheduler.default_rules import DefaultZone
 from scheduler.engine import Engine
 from scheduler.errors import TimerError
-from scheduler.rules import DefaultZone
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import Synchronised, declaration_faults, synchronise_valid
 from scheduler.store.declarations import read_declarations

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from scheduler.core.timer import Environment
+from scheduler.default_rules import DefaultZone
 from scheduler.engine import Engine
-from scheduler.rules import DefaultZone
 from scheduler.store.declarations import as_data, from_data, read_declarations
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.zones import zone
+from scheduler.core.zone_names import zone
 from scheduler.engine import Engine
 from scheduler.engine.request import FORM_LIMIT_BYTES
 from scheduler.functions.loading import Target

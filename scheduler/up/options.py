@@ -1,4 +1,4 @@
-"""UpRequest: the options of `scheduler up`, as the supervisor passes them to its processes."""
+"""UpOptions: the options of `scheduler up`, as the supervisor passes them to its processes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class UpRequest:
-    """The options of the command line, the target, and whether there is a preview.
+class UpOptions:
+    """The settings that the command line overrides, the target, and whether there is a preview.
 
     Each process makes its own project from it, so that a process that is started later has the current settings.
     `generated_keys` are the keys that the supervisor found or made; all processes have them in their environment.
@@ -26,7 +26,7 @@ class UpRequest:
     `console_url`: where browsers reach the console, if it is served.
     """
 
-    options: Mapping[str, Any]
+    overrides: Mapping[str, Any]
     target: str | None = None
     has_preview: bool = False
     preview_folder: str | None = None
@@ -38,12 +38,12 @@ class UpRequest:
     console_url: str | None = None
 
     def as_values(self) -> dict[str, Any]:
-        """The request as JSON values."""
+        """These options as JSON values."""
         return asdict(self)
 
     def project(self) -> Project:
         """The project; with a preview, it is that of production."""
-        project = current_project(**self.options)
+        project = current_project(**self.overrides)
         return _as_production(project) if self.has_preview else project
 
     def open_store(self, project: Project) -> Store:

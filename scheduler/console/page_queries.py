@@ -1,4 +1,4 @@
-"""Queries for pages: what is due next, the last lines of a run, the number of failing timers."""
+"""Queries of the store for pages: what is due next, the last lines of a run, the number of failing timers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from sqlalchemy import func, select, text
 from ..core.run import Line
 from ..store.change_pages import former_names
 from ..store.database import Store
-from ..store.log_lines import LinePosition
 from ..store.rows import line_of
 from ..store.schema import NOT_HELD, TROUBLED, lines, timers
 from ..store.stored_timer import StoredTimer, stored_timer_of
@@ -46,30 +45,3 @@ def count_in_trouble(store: Store) -> int:
     with store.reading() as connection:
         query = select(func.count()).select_from(timers).where(text(f"({TROUBLED})"))
         return int(connection.execute(query).scalar_one())
-
-
-# Positions in addresses
-
-
-def key_text(key: TimerKey) -> str:
-    """A timer in an address or a form: `production:report`."""
-    return f"{key.environment}:{key.name}"
-
-
-def key_of(given: str | None) -> TimerKey | None:
-    """The timer of a `key_text`; None if it is invalid."""
-    environment, colon, name = (given or "").partition(":")
-    return TimerKey(environment, name) if colon and environment in ("production", "stage") else None
-
-
-def position_text(position: LinePosition) -> str:
-    """A position among log lines in an address: `120-34`."""
-    return f"{position.run_line}-{position.call_line}"
-
-
-def position_of(given: str | None) -> LinePosition | None:
-    """The position of a `position_text`; None if it is invalid."""
-    parts = (given or "").split("-")
-    if len(parts) == 2 and all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts):
-        return LinePosition(int(parts[0]), int(parts[1]))
-    return None

@@ -12,9 +12,9 @@ import pytest
 
 from scheduler import Cron
 from scheduler.core.timer import Environment, Timer
+from scheduler.default_rules import LEANCLOUD, STANDARD, DefaultZone, assumed_quota, assumed_zone, rules_in_force
 from scheduler.engine import Engine
 from scheduler.project.settings import read_settings
-from scheduler.rules import LEANCLOUD, STANDARD, DefaultZone, assumed_quota, assumed_zone, rules_in_force
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise, synchronise_valid
 from scheduler.store.declarations import read_declarations
@@ -71,7 +71,7 @@ def test_leanclouds_variables_or_the_setting_choose_the_rules(environ: dict[str,
 )
 def test_a_zone_of_this_machine_without_a_name_is_utc_and_reported(tz: str, name: str, is_known: bool) -> None:
     """In a process of its own: the C library reads TZ when a process begins."""
-    code = "from scheduler.rules import assumed_zone as z; print(*z()[:2], z().is_known, sep='|')"
+    code = "from scheduler.default_rules import assumed_zone as z; print(*z()[:2], z().is_known, sep='|')"
     shown = subprocess.run([sys.executable, "-c", code], env={"TZ": tz}, capture_output=True, text=True, check=True)
     zone, whose, known = shown.stdout.strip().split("|")
     assert (zone, known) == (name, str(is_known))
