@@ -15,8 +15,10 @@ from .tokens import Token
 from .words import LANGUAGES
 
 #: The cookies of preferences, which only affect the look of pages.
-LANGUAGE, ZONE, THEME = "scheduler-lang", "scheduler-zone", "scheduler-theme"
+LANGUAGE, ZONE, THEME, KEYS = "scheduler-lang", "scheduler-zone", "scheduler-theme", "scheduler-keys"
 THEMES = ("system", "light", "dark")
+#: Whether single keys do something; who speaks to the browser turns them off.
+KEYS_ARE = ("on", "off")
 _MAX_ZONE_LENGTH = 64
 
 
@@ -28,6 +30,7 @@ class Reader:
     zone_name: str
     tz: tzinfo
     theme: str
+    keys: str = KEYS_ARE[0]
     token: Token | None = None
     #: The parts hidden from viewers, by the setting console_hide: `params`, `results`, `lines`.
     hidden: tuple[str, ...] = ()
@@ -56,6 +59,7 @@ def reader_of(request: Request, settings: Settings, token: Token | None) -> Read
         zone_name=name,
         tz=tz,
         theme=theme if theme in THEMES else THEMES[0],
+        keys=KEYS_ARE[request.cookies.get(KEYS) == "off"],
         token=token,
         hidden=settings.console_hide,
     )

@@ -52,24 +52,25 @@ DONE = frozenset(
 )
 
 
-#: The pages of the side bar, and the endpoints at which each is the present one.
+#: The pages of the side bar, the endpoints at which each is the present one, and the letter that goes to it after `g`.
 NAVIGATION = (
-    ("overview", "home", ("home", "pauses", "checkup")),
+    ("overview", "home", ("home", "pauses", "checkup"), "o"),
     (
         "timers",
         "timers",
         ("timers", "timer", "new_timer", "edit_timer", "copy_timer", "run_form", "backfill", "import_timers"),
+        "t",
     ),
-    ("timeline", "timeline", ("timeline",)),
-    ("runs", "runs", ("runs", "run")),
-    ("logs", "logs", ("logs",)),
-    ("functions", "functions", ("functions",)),
-    ("instances", "instances", ("instances",)),
-    ("statistics", "statistics", ("statistics",)),
-    ("calendars", "calendars", ("calendars", "calendar")),
-    ("alerts", "alerts", ("alerts",)),
-    ("changes", "changes", ("changes",)),
-    ("settings", "settings", ("settings",)),
+    ("timeline", "timeline", ("timeline",), ""),
+    ("runs", "runs", ("runs", "run"), "r"),
+    ("logs", "logs", ("logs",), "l"),
+    ("functions", "functions", ("functions",), "f"),
+    ("instances", "instances", ("instances",), "i"),
+    ("statistics", "statistics", ("statistics",), ""),
+    ("calendars", "calendars", ("calendars", "calendar"), ""),
+    ("alerts", "alerts", ("alerts",), "a"),
+    ("changes", "changes", ("changes", "undo"), "c"),
+    ("settings", "settings", ("settings",), "s"),
 )
 #: The header with which a page asks for its parts alone, and that which says whether its icon is red.
 PART, ALARM = "Scheduler-Part", "Scheduler-Alarm"

@@ -10,7 +10,7 @@ from ...errors import TimerError
 from ...project.setting_table import SETTINGS
 from ..current import author, console
 from ..links import go
-from ..reader import LANGUAGE, THEME, THEMES, ZONE, reader
+from ..reader import KEYS, KEYS_ARE, LANGUAGE, THEME, THEMES, ZONE, reader
 from ..rendering import render
 from ..words import LANGUAGES
 
@@ -55,6 +55,7 @@ def keep() -> Response | tuple[str, int]:
     for cookie, value, allowed in (
         (LANGUAGE, request.form.get("language", ""), list(LANGUAGES)),
         (THEME, request.form.get("theme", ""), THEMES),
+        (KEYS, request.form.get("keys", ""), KEYS_ARE),
         (ZONE, name, [name]),
     ):
         if value and value in allowed:

@@ -1,4 +1,4 @@
-// What pages do beyond forms and links: the zone of the browser, the preview of a trigger, live parts, keys.
+// What pages do beyond forms and links: the zone of the browser, and live parts; keys.js and editor.js have the rest.
 "use strict";
 (() => {
   const page = document.documentElement;
@@ -12,42 +12,10 @@
     for (const name of ["zone", "zone-browser"]) document.cookie = `scheduler-${name}=${zone}; path=/; max-age=31536000; samesite=lax`;
   }
 
-  const editor = document.querySelector("form.editor");
-  if (editor) {
-    const trigger = editor.querySelector("[data-preview]");
-    const fields = editor.querySelectorAll("[data-kinds]");
-    const show = () => {
-      const chosen = editor.querySelector('[name="trigger"]:checked');
-      for (const field of fields) field.hidden = chosen && !field.dataset.kinds.split(" ").includes(chosen.value);
-    };
-    let timer, asked = 0;
-    const look = async () => {
-      const mine = ++asked;
-      const query = new URLSearchParams(new FormData(editor));
-      for (const name of ["params", "description", "was"]) query.delete(name);
-      try {
-        const answer = await fetch(`${trigger.dataset.preview}?${query}`, { redirect: "error" });
-        if (!answer.ok || mine !== asked) return;
-        const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
-        document.getElementById("preview").replaceWith(parsed.getElementById("preview"));
-      } catch { /* the console is away; what is shown stays */ }
-    };
-    editor.addEventListener("input", () => { show(); clearTimeout(timer); timer = setTimeout(look, 150); });
-    editor.addEventListener("click", (event) => {
-      const use = event.target.closest("[data-use]");
-      if (!use) return;
-      const field = document.getElementById(use.dataset.for);
-      field.value = use.dataset.use;
-      field.focus();
-      field.dispatchEvent(new Event("input", { bubbles: true }));
-    });
-    show();
-  }
-
   // Live: a stream names the topics that have changed; the parts of the page that show them are asked for again.
   const sign = document.getElementById("live");
   const parts = () => [...document.querySelectorAll("[data-live]")];
-  let stream, tag = "", busy = false, due, again, pause = 2000;
+  let stream, tag = "", busy = false, due, pause = 2000;
   const say = (state) => {
     if (sign) [sign.hidden, sign.dataset.state, sign.textContent] = [!parts().length, state, sign.dataset[state]];
   };
@@ -113,10 +81,13 @@
       if (answer.ok) {
         tag = answer.headers.get("ETag");
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        for (const part of parts()) {
-          const fresh = page.getElementById(part.id);
+        for (let part of parts()) {
+          let fresh;
+          // A part that has gone is in a larger one: a list that is empty now.
+          while (part && !(fresh = page.getElementById(part.id))) part = part.parentElement?.closest("[id]");
+          if (!part) continue;
           if (isRead(part)) tag = "";
-          else if (fresh && fresh.outerHTML !== part.outerHTML) (part.dataset.newer ? hold : swap)(part, fresh);
+          else if (fresh.outerHTML !== part.outerHTML) (part.dataset.newer ? hold : swap)(part, fresh);
         }
         if (!parts().length) stop("on");
       }
@@ -124,30 +95,59 @@
     busy = false;
   };
   const later = () => { due ??= setTimeout(refresh, 1000); };
-  const stop = (state) => { clearTimeout(again); stream?.close(); stream = undefined; say(state); };
+  // Pages of a browser share a stream, because it opens six connections to a host: one has it and tells the others.
+  const others = new BroadcastChannel(`live ${new URL(page.dataset.root, location).pathname}`);
+  let wait;
+  const stop = (state) => {
+    clearTimeout(wait);
+    wait = undefined;
+    if (stream) others.postMessage("gone");
+    stream?.close();
+    stream = undefined;
+    say(state);
+  };
   const isOff = () => sessionStorage.getItem("live") === "off";
-  const connect = () => {
-    if (stream || document.hidden || !parts().length) return;
-    if (isOff()) return say("off");
+  const take = (data) => {
+    say("on");
+    pause = 2000;
+    if (page.classList.contains("lost")) later();
+    const topics = data.split(" ");
+    if (data === "connected" || parts().some((part) => part.dataset.live.split(" ").some((topic) => topics.includes(topic)))) later();
+  };
+  const losing = () => { say("away"); lost(true); };
+  const open = () => {
+    wait = undefined;
     stream = new EventSource(`${page.dataset.root}live`);
-    stream.onmessage = ({ data }) => {
-      say("on");
-      pause = 2000;
-      if (page.classList.contains("lost")) later();
-      const topics = data.split(" ");
-      if (data === "connected" || parts().some((part) => part.dataset.live.split(" ").some((topic) => topics.includes(topic)))) later();
-    };
+    others.postMessage("here");
+    stream.onmessage = ({ data }) => { others.postMessage(data); take(data); };
     stream.onerror = () => {
       // The browser retries by itself, except after an answer such as 503.
       if (stream?.readyState === 2) {
         stop("away");
-        again = setTimeout(connect, pause * (1 + Math.random() / 4));
+        wait = setTimeout(connect, pause * (1 + Math.random() / 4));
         pause = Math.min(pause * 2, 60000);
         return;
       }
-      say("away");
-      lost(true);
+      others.postMessage("lost");
+      losing();
     };
+  };
+  const connect = () => {
+    if (stream || document.hidden || !parts().length) return;
+    if (isOff()) return say("off");
+    others.postMessage("anybody");
+    clearTimeout(wait);
+    wait = setTimeout(open, 100 + 200 * Math.random());
+  };
+  others.onmessage = ({ data }) => {
+    if (data === "anybody") return stream && others.postMessage("here");
+    if (stream || wait === undefined) return;
+    if (data === "gone") return connect();
+    // The server sends something every 15 seconds.
+    clearTimeout(wait);
+    wait = setTimeout(connect, 20000);
+    if (data === "lost") return losing();
+    take(data === "here" && sign.dataset.state !== "on" ? "connected" : data);
   };
   if (sign) {
     document.addEventListener("visibilitychange", () => (document.hidden ? stop("on") : connect()));
@@ -161,12 +161,4 @@
     });
     connect();
   }
-
-  const search = document.getElementById("search");
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || !search) return;
-    if (event.target.closest("input, textarea, select")) return;
-    event.preventDefault();
-    search.focus();
-  });
 })();

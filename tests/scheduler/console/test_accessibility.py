@@ -8,32 +8,25 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 pytest.importorskip("flask")
 
-from scheduler.console.app import make_app
-from scheduler.console.server import ConsoleServer
-from scheduler.console.tokens import new_link
 from scheduler.core.run import Outcome
 from scheduler.core.timer import Timer
 from scheduler.core.triggers import Cron, Every
-from scheduler.project.settings import read_settings
 from scheduler.store.database import Store
 from scheduler.store.timers import TimerTable
 from tests.waiting import PATIENCE_S
 
+from .served import CHROMIUM, Served, launched
 from .test_digest import START, add_runs, ending, run_values
 
-api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytest.importorskip("playwright.sync_api")
 AXE = Path(os.environ.get("AXE_CORE", "/nowhere"))
 pytestmark = [
     pytest.mark.slow,
@@ -68,26 +61,6 @@ PAGES = [
 ]
 
 
-class Served:
-    """A console of this process, on a port of its own."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.store = Store(folder / f"{name}.db")
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
-        app = make_app(self.store, read_settings(folder, {}, {}), now=lambda: START)
-        self._server = ConsoleServer(app, self._listener)
-        self.link = new_link(self.store, self.url, "operator", now=START)
-        self._thread = Thread(target=self._server.serve, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.stop()
-        self._thread.join(PATIENCE_S)
-        self._listener.close()
-        self.store.close()
-
-
 def fill(store: Store) -> None:
     """Timers with each outcome in their history."""
     every = [Every(60), Cron("0 0 8 ? * MON-FRI", "America/New_York"), Every(7)]
@@ -103,11 +76,8 @@ def fill(store: Store) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with api.sync_playwright() as playwright:
-        options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

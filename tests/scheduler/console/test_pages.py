@@ -118,12 +118,12 @@ def test_all_addresses_are_relative(place: Place) -> None:
 
 
 def test_the_first_load_is_small(place: Place) -> None:
-    """Page, style and script together, over the net; the files are kept by the browser from then on."""
+    """Page, style and scripts together, over the net; the files are kept by the browser from then on."""
     place.fill()
     browser = place.browser(**{"Accept-Encoding": "gzip"})
     page = browser.get("/")
     files = re.findall(r'(?:href|src)="([^"]+\?v=\w+)"', page.text)
-    assert len(files) == 3
+    assert len(files) == 4
     answers = [browser.get(name.removeprefix(".")) for name in files]
     assert all(answer.headers["Content-Encoding"] == "gzip" for answer in answers)
     assert sum(len(answer.data) for answer in [page, *answers]) < 40_000
