@@ -61,7 +61,8 @@ def undo_claims(
     """Delete the runs of tasks that were claimed but not handed out, and set their timers back to those fire times.
 
     Returns the tasks whose claim stays, because later fire times of their timers have been claimed or counted. A timer
-    that was changed since, or disabled for a while, keeps the plan that it has from then on. Runs to cancel end.
+    that was changed since, or disabled for a while, keeps the plan that it has from then on; a run whose fire time that
+    plan has passed waits. Runs to cancel end.
     """
     timer_rows = _lock_timers(connection, tasks)
     ours = _without_cancelled(connection, _ours(connection, owner, tasks), now)
@@ -69,9 +70,11 @@ def undo_claims(
     staying = {
         row.id for row in ours.values() if row.timer_id is not None and latest.get(row.timer_id, 0) > row.fire_at
     }
-    undone = [row for row in ours.values() if row.id not in staying]
-    _delete(connection, undone)
-    _set_back(connection, _all_still_planned(connection, undone, timer_rows, cache))
+    others = [row for row in ours.values() if row.id not in staying]
+    planned, passed = _planned_and_passed(connection, others, timer_rows, cache)
+    _delete(connection, [row for row in others if row not in passed])
+    _set_back(connection, planned)
+    _LET_WAIT.execute(connection, [(row.id,) for row in passed])
     return [task for task in tasks if task.run_id in staying]
 
 
@@ -91,7 +94,7 @@ def give_back(connection: Connection, owner: int, tasks: Sequence[Task], now: da
         and row.attempt == 1
         and latest.get(row.timer_id, 0) <= row.fire_at == row.last_fire_at
     ]
-    planned = _all_still_planned(connection, scheduled, timer_rows, cache)
+    planned, _ = _planned_and_passed(connection, scheduled, timer_rows, cache)
     # A timer that was disabled or removed since keeps its run.
     of_no_timer = [row for row in scheduled if not _is_enabled(timer_rows, row) and row.fire_at > stamp(now)]
     undone = [*planned, *of_no_timer]
@@ -115,19 +118,37 @@ def uncount(connection: Connection, row: Row[Any], task: Task, schedule: FireTim
         connection.execute(update(timers).where(timers.c.id == row.id).values(next_fire_at=stamp_or_none(next_fire)))
 
 
-def _all_still_planned(
+def _planned_and_passed(
     connection: Connection, rows: Sequence[Row[Any]], timer_rows: Mapping[int, Row[Any]], cache: TimerCache
-) -> list[Row[Any]]:
-    """The runs among these whose timers are enabled and may be set back to their fire times."""
+) -> tuple[list[Row[Any]], list[Row[Any]]]:
+    """Two parts of the runs whose timers are enabled: those that may be set back to their fire times, and some others.
+
+    Without these others, no run of theirs would account for a fire time that the schedule has, since the plan of the
+    timer has passed it: it is finished by its number of runs, or was disabled for a while.
+    """
     by_timer: dict[int, list[Row[Any]]] = {}
     for row in rows:
         if _is_enabled(timer_rows, row):
             by_timer.setdefault(row.timer_id, []).append(row)
     known = cache.read(connection, [(timer_id, timer_rows[timer_id].revision) for timer_id in by_timer])
     planned: list[Row[Any]] = []
+    passed: list[Row[Any]] = []
     for timer_id, theirs in by_timer.items():
-        planned += _still_planned(theirs, known[timer_id].rule.schedule, timer_rows[timer_id].next_fire_at)
-    return planned
+        schedule, next_fire_at = known[timer_id].rule.schedule, timer_rows[timer_id].next_fire_at
+        still = _still_planned(theirs, schedule, next_fire_at)
+        planned += still
+        passed += [
+            row
+            for row in theirs
+            if row not in still and _has(schedule, row) and (next_fire_at is None or next_fire_at > row.fire_at)
+        ]
+    return planned, passed
+
+
+def _has(schedule: FireTimes, row: Row[Any]) -> bool:
+    """Whether a schedule has the fire time of a run."""
+    fire_time = instant(row.fire_at)
+    return schedule.next_fire(fire_time - timedelta(microseconds=1)) == fire_time
 
 
 def _is_enabled(timer_rows: Mapping[int, Row[Any]], row: Row[Any]) -> bool:
@@ -142,10 +163,8 @@ def _still_planned(rows: Sequence[Row[Any]], schedule: FireTimes, next_fire_at: 
     """
     planned: list[Row[Any]] = []
     for row in sorted(rows, key=lambda row: row.fire_at, reverse=True):
-        fire_time = instant(row.fire_at)
-        following = schedule.next_fire(fire_time)
-        has_it = schedule.next_fire(fire_time - timedelta(microseconds=1)) == fire_time
-        if not has_it or (None if following is None else stamp(following)) != next_fire_at:
+        following = schedule.next_fire(instant(row.fire_at))
+        if not _has(schedule, row) or (None if following is None else stamp(following)) != next_fire_at:
             break
         planned.append(row)
         next_fire_at = row.fire_at

@@ -49,7 +49,9 @@ class Watch:
         self._reports: list[Report] = []
         self._cut_call: float | None = None
         self._next_act_s = ACT_AFTER_S
-        self._has_ended = False
+        #: Which of the two threads ends last, and so closes what both use: decided under this lock.
+        self._ending = threading.Lock()
+        self._has_ended = self._is_left = False
 
     def guard(self, dispatch: Dispatch, claim_ahead: ClaimAhead) -> None:
         """Set the parts that the watch uses while the loop waits."""
@@ -99,7 +101,7 @@ class Watch:
             self._watch_over(thread)
         except BaseException:
             # A KeyboardInterrupt, for example, which only this thread receives.
-            if not self._calls.is_given_up:
+            if not self._is_left:
                 stop()
                 stop()
                 self._watch_over(thread)
@@ -111,13 +113,21 @@ class Watch:
         try:
             loop()
         except LoopGivenUp:
-            # The watch has ended, and has left this to the loop.
-            self._calls.close()
+            pass
         except BaseException as error:
             errors.append(error)
-        finally:
+        with self._ending:
             self._has_ended = True
-            self._calls.wake()
+            if self._is_left:
+                self._calls.close()
+            else:
+                self._calls.wake()
+
+    def _leave(self) -> bool:
+        """End without the loop, which closes the calls when it ends; False if it has ended meanwhile."""
+        with self._ending:
+            self._is_left = not self._has_ended
+            return self._is_left
 
     def _watch_over(self, thread: threading.Thread) -> None:
         while not self._has_ended:
@@ -127,11 +137,11 @@ class Watch:
                 threading.Event().wait(ACT_AFTER_S)
             if self._calls.since is not None:
                 self._act_if_away()
-                if self._must_give_up() and self._give_up():
+                if self._must_give_up() and self._give_up() and self._leave():
                     return
             else:
                 self._health.turn_is_slow(thread.ident or 0)
-                if self.is_ending and time.monotonic() - self._stopped_at > STUCK_S:
+                if self.is_ending and time.monotonic() - self._stopped_at > STUCK_S and self._leave():
                     log.error("the daemon is ending without its loop, which has not come to an end in %g s", STUCK_S)
                     return
         thread.join()

@@ -5,6 +5,7 @@ Named in Celery's settings (broker.py); nothing else imports it.
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -31,7 +32,7 @@ from .message import dropped, is_envelope
 #       _notify_waiter, client.transport_options, and a channel's qos.can_consume()
 #   kombu.transport.pgmq._NotifyWaiter(dsn): wait(timeout)
 #   pgmq.PGMQueue(vt, init_extension, pool): create_queue, enable_notify, metrics; takes connections from
-#       pool.connection() alone, and has each statement in a transaction of its own
+#       pool.connection() alone, and has each statement in a transaction of its own; logs to its attribute logger
 #   kombu.transport.pgmq._NotifyWaiter(dsn): _ensure_conn() sets _conn, listening on _channels by _listen(conn, channel)
 
 #: How often to poll for messages, in case a notification was lost.
@@ -131,7 +132,7 @@ class PgmqTransport(DropsMalformed, pgmq.Transport):
 
     def _create_pgmq_client(self) -> PGMQueue:
         pool: Any = OneConnection(self._options["address"], self._options["timeout_s"])
-        return PGMQueue(vt=self._options["visibility_timeout"], init_extension=False, pool=pool)
+        return _Client(vt=self._options["visibility_timeout"], init_extension=False, pool=pool)
 
     def _get_notify_waiter(self) -> Any:
         if self._notify_waiter is None:
@@ -142,6 +143,18 @@ class PgmqTransport(DropsMalformed, pgmq.Transport):
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = self.client.transport_options  # type: ignore[union-attr]
         return options
+
+
+class _Client(PGMQueue):  # type: ignore[no-untyped-call, unused-ignore]
+    """A client that logs to the logging module even where loguru is installed, which would show each message."""
+
+    @property
+    def logger(self) -> logging.Logger:
+        return logging.getLogger(PGMQueue.__module__)
+
+    @logger.setter
+    def logger(self, _: Any) -> None:
+        """Keep it as it is."""
 
 
 def _is_shutting_down() -> bool:

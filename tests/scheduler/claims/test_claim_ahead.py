@@ -22,6 +22,7 @@ from scheduler.daemon.claim_ahead import LEFTOVER_LEAD, MAX_LEAD, MIN_LEAD, Lead
 from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
+from scheduler.store.pause_table import PauseTable
 from scheduler.store.timers import TimerTable
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, Service, release
 from tests.waiting import eventually
@@ -413,6 +414,37 @@ def test_what_is_released_is_not_fired_by_a_timer_that_got_the_id_since(service:
     service.daemon.step()
     assert service.timetable.get("daily").next_fire == added.next_fire
     assert service.rows() == []
+
+
+def test_a_last_run_that_is_released_is_not_lost(service: Service) -> None:
+    """Its timer is finished, by its number of runs, when the unanswered claim is found after the clock was set back."""
+    service.add(seconds=10, max_runs=1)
+    daemon = service.daemon
+    assert daemon is not None
+    claimed = daemon._claims.claim
+
+    def unanswered(*arguments: Any, **options: Any) -> object:
+        daemon._claims.recheck(claimed(*arguments, **options).tasks)
+        daemon._claims.claim = claimed  # type: ignore[method-assign]
+        raise StoreUnavailableError("connection lost")
+
+    daemon._claims.claim = unanswered  # type: ignore[method-assign]
+    service.clock.advance(10)
+    assert daemon.turn() == RETRY_S
+    service.clock.jump(-86_400)
+    service.settle()
+    service.after(10)
+    assert service.timetable.get("t").next_fire is None
+    assert (service.rows(), service.executor.begun) == ([(10, 1, None)], [])
+    pauses = PauseTable(service.store)
+    pauses.pause(now=service.clock.now())
+    service.settle()
+    assert service.timetable.get("t").next_fire is None
+    service.after(86_400)
+    assert (service.rows(), service.executor.begun) == ([(10, 1, None)], [])
+    pauses.resume(now=service.clock.now())
+    service.settle()
+    assert service.rows() == [(10, 1, "succeeded")]
 
 
 def test_a_store_that_is_missing_is_tried_twice_a_second(tmp_path: Path, clock: ManualClock) -> None:

@@ -66,8 +66,8 @@ def no_answer(store: Store, daemon: Daemon) -> Iterator[None]:
 
 def loop_has_ended(daemon: Daemon) -> None:
     """Wait until the loop of a daemon that has given it up has ended and has closed its descriptors."""
-    eventually(lambda: daemon._watch._has_ended)
-    assert daemon._wake_socket.fileno() == daemon._calls._reader == -1
+    eventually(lambda: daemon._watch._has_ended and daemon._calls._reader == -1)
+    assert daemon._wake_socket.fileno() == -1
 
 
 def standing_by(service: Service) -> Daemon:
@@ -274,6 +274,32 @@ def test_a_turn_that_takes_long_is_reported_with_its_place(
     # On a busy machine, another turn may take long as well.
     assert caplog.text.count("the daemon has been busy for") <= 2
     assert "nothing fires meanwhile" in caplog.text
+
+
+def test_a_loop_that_is_stuck_is_left_and_closes_its_descriptors_later(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It waits for something else than the store, and the daemon was asked twice to stop."""
+    monkeypatch.setattr(watch, "STUCK_S", 0.2)
+    goes_on = threading.Event()
+
+    class Stuck(ScriptedExecutor):
+        def collect(self) -> Report:
+            wait_here(goes_on)
+            return super().collect()
+
+    daemon = Daemon(store, {PRODUCTION: Stuck(SystemClock())})  # type: ignore[arg-type]
+    thread = threading.Thread(target=daemon.run)
+    thread.start()
+    eventually(lambda: daemon.turn_s > 0)
+    daemon.stop()
+    daemon.stop()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    assert "which has not come to an end" in caplog.text
+    assert not daemon._watch._has_ended
+    goes_on.set()
+    loop_has_ended(daemon)
 
 
 def wait_here(event: threading.Event) -> None:

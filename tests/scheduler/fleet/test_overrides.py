@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import logging
 import select
 from importlib import import_module
 from importlib.metadata import version
@@ -146,6 +147,22 @@ def test_the_client_of_pgmq_takes_what_ours_passes() -> None:
     assert {"vt", "init_extension", "pool"} <= inspect.signature(PGMQueue).parameters.keys()
     for name in ("create_queue", "enable_notify", "metrics"):
         assert "conn" in inspect.signature(getattr(PGMQueue, name)).parameters, name
+
+
+def test_the_client_of_pgmq_logs_to_the_logging_module() -> None:
+    """Where loguru is installed, its own would show each message that it sends."""
+    loguru = pytest.importorskip("loguru")
+
+    from scheduler.fleet.pgmq_transport import _Client
+
+    shown: list[str] = []
+    sink = loguru.logger.add(shown.append)
+    try:
+        client = _Client(pool=object(), init_extension=False)
+    finally:
+        loguru.logger.remove(sink)
+    assert shown == []
+    assert client.logger is logging.getLogger("pgmq.queue")
 
 
 def test_a_child_whose_end_another_thread_has_noted_is_killed_no_more() -> None:
