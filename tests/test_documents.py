@@ -188,26 +188,35 @@ def test_a_page_in_chinese_has_the_examples_of_the_english_one(page: str) -> Non
 @pytest.mark.parametrize("page", [page for page in TRANSLATED if not page.startswith("migrating")])
 def test_a_page_in_chinese_has_the_sections_and_rows_of_the_english_one(page: str) -> None:
     """As many headings of each level, and rows of tables that name the same code first."""
-    here, there = text_of(f"docs/{page}"), text_of(f"docs/{original(page)}")
+    have_the_same_sections_and_rows(f"docs/{page}", f"docs/{original(page)}")
+
+
+def test_the_readme_in_chinese_has_the_sections_and_rows_of_the_english_one() -> None:
+    """And leads to the same pages."""
+    have_the_same_sections_and_rows("README.zh-CN.md", "README.md")
+    links = [re.findall(r"\]\(([\w./-]+?)(?:\.zh-CN)?\.md", text_of(page)) for page in ("README.zh-CN.md", "README.md")]
+    assert sorted(links[0]) == sorted(links[1])
+
+
+def have_the_same_sections_and_rows(page: str, other: str) -> None:
+    here, there = text_of(page), text_of(other)
     assert re.findall(r"^#+ ", here, re.M) == re.findall(r"^#+ ", there, re.M)
     rows = [re.findall(r"^\|([^|]*`[^|]*)\|", text, re.M) for text in (here, there)]
     assert [re.findall(r"`[^`]+`", row) for row in rows[0]] == [re.findall(r"`[^`]+`", row) for row in rows[1]]
 
 
-def test_the_readme_names_every_command() -> None:
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_readme_names_every_command(page: str) -> None:
     """A reader of the page has seen all of them."""
-    shown = {words[0] for words in commands_of("README.md")} | set(
-        re.findall(r"-m scheduler (\w+)", text_of("README.md"))
-    )
+    shown = {words[0] for words in commands_of(page)} | set(re.findall(r"-m scheduler (\w+)", text_of(page)))
     assert shown == set(COMMANDS)
 
 
-def test_the_readme_lists_what_an_install_brings() -> None:
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_readme_lists_what_an_install_brings(page: str) -> None:
     """The dependencies of the calculator, and of the timer service, as pyproject.toml has them."""
     project = tomllib.loads(text_of("pyproject.toml"))["project"]
-    rows = dict(
-        re.findall(r"^\| [^|]+ \| `pip install '?(quartzcron[^']*?)'?` \| ([^|]*) \|$", text_of("README.md"), re.M)
-    )
+    rows = dict(re.findall(r"^\| [^|]+ \| `pip install '?(quartzcron[^']*?)'?` \| ([^|]*) \|$", text_of(page), re.M))
     declared = {
         "quartzcron": project["dependencies"],
         "quartzcron[scheduler]": project["optional-dependencies"]["scheduler"],
@@ -273,10 +282,10 @@ def changes() -> list[Any]:
 
 @pytest.mark.parametrize("where", changes())
 def test_a_change_goes_where_contributing_says(where: str) -> None:
-    """Into two files, or three: those that have the tables and classes of that row."""
+    """Into a few files: those that have the tables and classes of that row."""
     spans = re.findall(r"`([^`]+)`", where)
     paths = [span for span in spans if re.match(rf"(?:{FOLDERS})/", span)]
-    assert 1 <= len(paths) <= 3
+    assert 1 <= len(paths) <= 4
     text = "\n".join(text_of(path) for path in paths if path.endswith(".py"))
     for name in set(spans) - set(paths):
         if re.fullmatch(r"[A-Z]\w+", name):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quartzcron.calendars import WorkingDays
+from quartzcron.wall.rolls import CONVENTIONS
 from scheduler.core.any_of import AnyOf
 from scheduler.core.at import At
 from scheduler.core.calendars import RollConvention, calendar_digest, calendar_of, calendar_text, on_working_days
@@ -42,6 +43,11 @@ daily = st.one_of(
     ),
 )
 triggers = daily | st.builds(lambda several: AnyOf(*several), st.lists(daily, min_size=1, max_size=3))
+
+
+def test_a_timer_takes_the_roll_conventions_of_expressions() -> None:
+    """All of them, by the same names."""
+    assert {convention.value for convention in RollConvention} == set(CONVENTIONS)
 
 
 def walls(trigger: Trigger) -> list[datetime]:
