@@ -33,7 +33,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
     derandomize="CI" in os.environ,
 )
-#: Of a property that names no number of examples, where the same code has run it in full with other dependencies.
+#: Where the same code has been tried in full with other dependencies; the other numbers of examples follow this one
+#: (tests/example_counts.py).
 settings.register_profile("a second run", settings.get_profile("a busy machine"), max_examples=25)
 settings.load_profile("a busy machine")
 #: Filled by `pytest_collection_modifyitems`, read by `pytest_terminal_summary`.

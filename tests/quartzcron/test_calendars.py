@@ -15,6 +15,7 @@ from quartzcron import CronError, CronExpression
 from quartzcron.calendars import Calendar
 from quartzcron.dialects import DialectError
 from quartzcron.schedules import Union
+from tests.example_counts import examples
 from tests.strategies import expressions, sparse_expressions
 
 NEW_YEAR = datetime(2026, 1, 1)
@@ -77,7 +78,7 @@ def test_calendars_are_values() -> None:
 
 
 @given(text=expressions(with_years=False), dates=st.lists(DATES, max_size=40), back=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_excluded_days_and_no_others_are_gone(text: str, dates: list[date], back: bool) -> None:
     """Both ways, every day of the year 2026."""
     whole, rest = CronExpression(text), CronExpression(text).excluding(dates)
@@ -162,7 +163,7 @@ def test_they_pickle_and_name_their_calendar() -> None:
 
 
 @given(text=sparse_expressions(), other=sparse_expressions())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_the_fires_of_another_expression_are_taken_out(text: str, other: str) -> None:
     """Exactly these, second by second."""
     whole, taken = CronExpression(text), CronExpression(other)

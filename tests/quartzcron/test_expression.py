@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import quartzcron
 from quartzcron import CronError, CronExpression, PolicyError, UnknownZoneError
+from tests.example_counts import examples
 from tests.quartzcron.oracle import Oracle
 from tests.strategies import expressions, naive_times
 
@@ -354,7 +355,7 @@ def test_repr_pickle_and_copy_give_the_value_back(expression: CronExpression) ->
     tz=st.sampled_from([None, "Asia/Shanghai", "+08:00", timezone(timedelta(hours=-3))]),
     dst=st.sampled_from(["vixie", "quartz"]),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_json_gives_the_value_back(text: str, tz: str | tzinfo | None, dst: str) -> None:
     """The text alone where that is all, else an object."""
     expression = CronExpression(text, tz=tz, dst=dst)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from quartzcron import CronError, CronExpression
 from quartzcron.schedules import Overlap, Schedule, Union, difference, from_json, from_text, overlap, union
+from tests.example_counts import examples
 from tests.strategies import ZONE_NAMES, expressions, sparse_expressions
 
 NEW_YEAR = datetime(2026, 1, 1)
@@ -23,7 +24,7 @@ SOME_ZONES = st.sampled_from([None, "UTC", *ZONE_NAMES[1:8]])
 
 
 @given(one=sparse_expressions(), other=sparse_expressions())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_union_fires_when_either_does_and_an_overlap_when_both_do(one: str, other: str) -> None:
     """Against the sets of fires of one month."""
     left, right = CronExpression(one), CronExpression(other)
@@ -39,7 +40,7 @@ def test_a_union_fires_when_either_does_and_an_overlap_when_both_do(one: str, ot
     zones=st.tuples(SOME_ZONES, SOME_ZONES),
     day=st.integers(0, 364),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_overlaps_are_right_across_zones_and_their_transitions(
     one: str, other: str, zones: tuple[str | None, str | None], day: int
 ) -> None:
@@ -56,7 +57,7 @@ def test_overlaps_are_right_across_zones_and_their_transitions(
 
 
 @given(one=expressions(), other=expressions())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_prev_fire_mirrors_next_fire(one: str, other: str) -> None:
     """From a fire back to itself."""
     for schedule in (
@@ -94,7 +95,7 @@ def nested(draw: st.DrawFn) -> Schedule:
 
 
 @given(schedule=nested(), day=st.integers(0, 364) | st.sampled_from([66, 302, 304, 92, 88, 276]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_nested_schedules_are_the_sets_that_they_say(schedule: Overlap, day: int) -> None:
     """Five days from any day of 2026, including transition days, forwards and backwards."""
     start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
@@ -272,7 +273,7 @@ MANY = st.lists(expressions() | sparse_expressions(), min_size=1, max_size=8)
     day=st.integers(0, 364) | st.sampled_from([66, 87, 302, 297, 304]),
     hours=st.sampled_from([1, 6, 49, 24 * 20]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_union_is_the_merge_of_its_parts(
     texts: list[str], zones: list[str | None], given: str, day: int, hours: int
 ) -> None:
@@ -313,7 +314,7 @@ def test_a_schedule_of_one_expression_counts_as_the_expression_does(text: str, z
 
 
 @given(one=sparse_expressions(), other=sparse_expressions(), year=st.integers(1969, 2070))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 def test_gaps_are_those_between_its_fires(one: str, other: str, year: int) -> None:
     """By wall clock: the shortest and the longest of all years, which repeat after 28."""
     left, right = CronExpression(one), CronExpression(other)
@@ -336,7 +337,7 @@ def test_gaps_need_one_wall_clock() -> None:
 
 
 @given(schedule=nested())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_texts_and_json_lead_back_to_the_schedule(schedule: Overlap) -> None:
     """Nested ones too; the text leaves out zone and policy, which JSON has."""
     assert from_json(json.loads(json.dumps(schedule.to_json()))) == schedule

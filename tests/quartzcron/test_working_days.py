@@ -17,6 +17,7 @@ from quartzcron import CronError, CronExpression
 from quartzcron.calendars import Calendar, WorkingDays
 from quartzcron.dialects import DialectError
 from quartzcron.schedules import from_json, overlap, union
+from tests.example_counts import examples
 from tests.quartzcron.working_days_oracle import ROLLS, WorkingOracle
 from tests.strategies import expressions, sparse_expressions, working_weeks
 
@@ -46,7 +47,7 @@ def test_a_calendar_answers_which_days_are_worked() -> None:
 @given(
     arguments=working_weeks(2024, 2027), day=st.dates(date(2024, 1, 1), date(2027, 12, 31)), roll=st.sampled_from(ROLLS)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_all_answers_agree_with_a_walk_from_day_to_day(arguments: dict[str, Any], day: date, roll: str) -> None:
     """next, previous, count and rolled."""
     calendar = WorkingDays(**arguments)
@@ -101,7 +102,7 @@ def test_calendars_are_values() -> None:
 
 
 @given(arguments=working_weeks())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_json_gives_back_the_same_calendar(arguments: dict[str, Any]) -> None:
     """With names too."""
     named = dict.fromkeys(arguments["holidays"], "day off")
@@ -195,7 +196,7 @@ def test_calendars_are_combined() -> None:
     roll=st.sampled_from(ROLLS),
     start=st.datetimes(datetime(2025, 6, 1), datetime(2026, 12, 1)),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_each_day_goes_where_a_walk_takes_it(text: str, arguments: dict[str, Any], roll: str, start: datetime) -> None:
     """All methods, within three months."""
     expression = CronExpression(text).on(WorkingDays(**arguments), roll)

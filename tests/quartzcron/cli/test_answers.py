@@ -13,6 +13,7 @@ from quartzcron import CronExpression
 from quartzcron.cli.answers import difference
 from quartzcron.cli.commands import main
 from quartzcron.dialects import DIALECTS
+from tests.example_counts import examples
 from tests.strategies import sparse_expressions
 
 NEW_YEAR = datetime(2026, 1, 1)
@@ -120,7 +121,7 @@ def test_diff_of_equals_is_empty(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @given(one=sparse_expressions(), other=sparse_expressions())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_differences_are_those_of_the_sets_of_fires(one: str, other: str) -> None:
     """Of one month."""
     left, right = CronExpression(one), CronExpression(other)

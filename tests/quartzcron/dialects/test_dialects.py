@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from quartzcron import CronError, CronExpression
 from quartzcron.dialects import DialectError
+from tests.example_counts import examples
 from tests.strategies import convertible_expressions, crontabs, expressions, invalid_texts
 
 NEW_YEAR = datetime(2026, 1, 1)
@@ -51,7 +52,7 @@ def walls(expression: CronExpression) -> object:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(text=convertible_expressions() | expressions())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_what_a_dialect_can_express_comes_back(dialect: str, text: str) -> None:
     """To the dialect and back again, every wall time from 1970 to 2099 is the same; or it is refused."""
     expression = CronExpression(text)
@@ -73,7 +74,7 @@ def test_fixed_times_stay_fixed_and_intervals_intervals(dialect: str, text: str)
 
 
 @given(text=crontabs())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_croniter_agrees_about_crontabs(text: str) -> None:
     """Five fires of every line that is read, except where croniter reads `1-1` as all, or `*/2` as a restriction."""
     croniter = pytest.importorskip("croniter")
@@ -446,7 +447,7 @@ def test_what_oncalendar_cannot_express_is_refused(quartz: str) -> None:
 
 
 @given(text=crontabs() | invalid_texts() | st.text(max_size=30))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_text_is_read_or_refused(text: str) -> None:
     """By every dialect, with no other exception than a CronError."""
     for reader in [*(getattr(CronExpression, f"from_{dialect}") for dialect in DIALECTS), by_hash]:
@@ -512,7 +513,7 @@ SIXTY = st.sets(st.integers(0, 59), min_size=1, max_size=4)
 
 
 @given(hours=HOURS, minutes=SIXTY, seconds=SIXTY)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_an_interval_keeps_a_step_in_every_form(hours: set[int], minutes: set[int], seconds: set[int]) -> None:
     """Irregular values too; a range from a value to itself is written only where all three fields have one value."""
     texts = [",".join(map(str, sorted(values))) for values in (seconds, minutes, hours)]

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 
 from quartzcron import CronExpression
 from quartzcron.dialects import DialectError
+from tests.example_counts import examples
 from tests.strategies import convertible_expressions, expressions
 
 NEW_YEAR = datetime(2026, 1, 1)
@@ -23,7 +24,7 @@ def first(expression: CronExpression, n: int = 5) -> list[datetime]:
 
 
 @given(text=convertible_expressions() | expressions())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_a_rule_recurs_when_the_expression_fires(text: str) -> None:
     """The first five times from 2026 on, as a rule and as its text read again; or it is refused."""
     expression = CronExpression(text)
@@ -100,7 +101,7 @@ def test_a_rule_begins_with_a_naive_time() -> None:
 
 
 @given(convertible_expressions())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_rule_begins_at_its_first_time(text: str) -> None:
     """Calendars show an event at DTSTART even where the rule has none."""
     try:

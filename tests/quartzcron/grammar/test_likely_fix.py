@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from quartzcron import CronError, CronExpression, CronSyntaxError
 from quartzcron.dialects import DialectError
+from tests.example_counts import examples
 
 
 def fix_of(text: str) -> str | None:
@@ -41,7 +42,7 @@ FIVE = st.tuples(MINUTES, HOURS, MONTH_DAYS, MONTHS, SPRING_WEEK).map(" ".join)
 
 
 @given(st.one_of(FIVE, st.tuples(MINUTES, HOURS, st.just("*"), st.just("*"), SPRING_WEEK).map(" ".join)))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_the_fix_of_a_crontab_line_fires_when_the_line_does(text: str) -> None:
     """Or there is none."""
     fix = fix_of(text)
@@ -53,7 +54,7 @@ def test_the_fix_of_a_crontab_line_fires_when_the_line_does(text: str) -> None:
 
 
 @given(st.tuples(MINUTES, HOURS, MONTH_DAYS, MONTHS, SPRING_WEEK).map(lambda five: f"0 {' '.join(five)}"))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @example("0 * * * * 0,7-7")  # every day in Spring
 def test_the_fix_of_six_fields_fires_when_spring_does(text: str) -> None:
     """Which numbers the days of the week from Sunday = 0: numbers that mean something else in Quartz get no fix."""
@@ -70,7 +71,7 @@ def test_the_fix_of_six_fields_fires_when_spring_does(text: str) -> None:
     st.booleans(),
     st.sampled_from(["*", "2026", "2026-2030"]),
 )
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_the_fix_of_an_eventbridge_schedule_has_its_order_of_fields(
     five: tuple[str, ...], right: bool, year: str
 ) -> None:
@@ -375,7 +376,7 @@ WRITTEN = st.tuples(
 
 
 @given(WRITTEN, st.lists(st.sampled_from(sorted(CHANGES)), min_size=1, max_size=2, unique=True))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_the_fix_of_a_disfigured_expression_is_that_expression(text: str, names: list[str]) -> None:
     """Or there is none, whatever was done to it."""
     try:

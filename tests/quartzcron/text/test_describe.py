@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from quartzcron import CronError, CronExpression
 from quartzcron.text.describe import LANGUAGES
 from quartzcron.wall.day_forms import simplest_days
+from tests.example_counts import examples
 from tests.strategies import expressions, sparse_expressions
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -49,7 +50,7 @@ def test_what_fires_differently_is_described_differently(language: str) -> None:
 
 
 @given(one=expressions() | sparse_expressions(), other=expressions() | sparse_expressions())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_descriptions_are_the_same_exactly_if_the_fires_are(one: str, other: str) -> None:
     """Random pairs: no description is shared by two meanings, and no meaning has two descriptions."""
     left, right = CronExpression(one), CronExpression(other)
@@ -70,7 +71,7 @@ def test_neighbours_are_told_apart(language: str) -> None:
 
 
 @given(text=expressions())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_the_spelling_makes_no_difference(text: str) -> None:
     """The normal form of an expression is described as the expression is."""
     expression = CronExpression(text)
@@ -79,7 +80,7 @@ def test_the_spelling_makes_no_difference(text: str) -> None:
 
 
 @given(text=expressions())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_the_simplest_days_are_the_same_days(text: str) -> None:
     """The simplest form of days is equal to them."""
     from quartzcron.wall.days import day_rule

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from quartzcron import CronError, CronExpression
 from quartzcron.schedules import Schedule, union
+from tests.example_counts import examples
 
 pytest.importorskip("httpx")
 fastapi = pytest.importorskip("fastapi")
@@ -125,7 +126,7 @@ def test_a_wrong_one_in_a_query_or_a_path_is_answered_with_422_and_the_message(c
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 @example("{error} {fix} {field}")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_every_error_of_a_model_can_be_written_as_json(text: str) -> None:
     """Also without FastAPI's encoder, and with the message of the expression itself."""
     try:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from quartzcron import CronExpression
 from quartzcron.schedules import union
 from quartzcron.zones.lookup import named_zone, same_zone, zone_hash, zone_of
+from tests.example_counts import examples
 
 TEXT = "0 0 8 * * ?"
 
@@ -110,7 +111,7 @@ def test_a_name_whose_object_is_another_offset_is_that_offset() -> None:
     st.integers(1970, 2099),
     st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_equal_zones_have_equal_clocks(one: str, other: str, year: int, system: bool) -> None:
     """Of the database and of this machine: where they are taken for one zone, all their changes are the same."""
     if system:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from quartzcron import UnknownZoneError
 from quartzcron.zones.lookup import named_zone
 from quartzcron.zones.zone_hints import _AMBIGUOUS, _CITIES, windows_names, zone_meant
+from tests.example_counts import examples
 
 # What an abbreviation promises, in hours: those that the IANA database itself uses, and the usual ones besides.
 OFFSETS = {
@@ -178,7 +179,7 @@ def test_the_zone_of_this_machine_is_proposed_by_its_name(name: str, tz: str, mo
 
 
 @given(st.sampled_from([name for name in pytz.common_timezones if "/" in name]), st.data())
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_a_misspelt_name_leads_to_the_same_time_or_nowhere(name: str, data: st.DataObject) -> None:
     """One letter left out, doubled or changed in the city."""
     city = name.rpartition("/")[2]

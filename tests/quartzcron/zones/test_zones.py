@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from quartzcron import CronExpression, UnknownZoneError
 from quartzcron.zones.lookup import named_zone, zone_of
 from quartzcron.zones.zone import Transition
+from tests.example_counts import examples
 from tests.quartzcron.oracle import Oracle
 from tests.strategies import ZONE_NAMES, expressions, in_zone, instants, sparse_expressions, zones
 
@@ -42,7 +43,7 @@ def transitions(draw: st.DrawFn) -> tuple[str, Transition]:
     return name, draw(st.sampled_from(found))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(sparse_expressions(), transitions(), policies, st.integers(60, 9_000), st.integers(60, 9_000))
 def test_around_a_transition_fires_are_those_of_the_oracle(
     text: str, where: tuple[str, Transition], dst: str, before: int, later: int

@@ -32,6 +32,7 @@ from scheduler.store.database import Store
 from scheduler.store.pause_table import PauseTable
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
+from tests.example_counts import examples
 from tests.scheduler.scripted_service import (
     FAILURE,
     REFUSAL,
@@ -351,7 +352,8 @@ def test_any_day_is_accounted_for(store_url: str) -> None:
     """Whatever happens; with fewer examples on PostgreSQL, which is slower."""
     days = 30 if store_url.startswith("sqlite") else 6
     run_state_machine_as_test(
-        partial(AnyDay, store_url), settings=settings(max_examples=days, stateful_step_count=20, deadline=None)
+        partial(AnyDay, store_url),
+        settings=settings(max_examples=examples(days), stateful_step_count=20, deadline=None),
     )
 
 

@@ -39,6 +39,7 @@ from scheduler.store.postgres import PostgresStore
 from scheduler.store.schema import metadata, runs
 from scheduler.store.sqlite import SqliteStore
 from scheduler.store.timers import TimerTable
+from tests.example_counts import examples
 from tests.scheduler.fault_scale import IS_LONG, scaled
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, kill
 
@@ -478,7 +479,7 @@ def test_many_daemons_account_for_every_fire_time(tmp_path: Path) -> None:
     run_state_machine_as_test(
         partial(Daemons, tmp_path),
         settings=settings(
-            max_examples=scaled(25, 400),
+            max_examples=examples(scaled(25, 400)),
             stateful_step_count=40,
             derandomize=not IS_LONG,
             deadline=None,

@@ -35,6 +35,7 @@ from scheduler.store.calendars import CalendarTable
 from scheduler.store.database import Store
 from scheduler.store.schema import metadata, runs
 from scheduler.store.timers import TimerTable
+from tests.example_counts import examples
 from tests.scheduler.claims.test_accounting_many_daemons import Node
 from tests.scheduler.fault_scale import IS_LONG, scaled
 from tests.scheduler.postgres_server import Server
@@ -338,7 +339,7 @@ def play(url: str) -> None:
         partial(Ends, url),
         settings=settings(
             phases=[Phase.generate],
-            max_examples=scaled(8, 300),
+            max_examples=examples(scaled(8, 300)),
             stateful_step_count=30,
             derandomize=not IS_LONG,
             deadline=None,

@@ -19,6 +19,7 @@ from scheduler.functions.registry import Registry
 from scheduler.store.database import Store
 from scheduler.store.timers import TimerTable
 from scheduler.testing import ManualScheduler
+from tests.example_counts import examples
 from tests.scheduler.command_line import CLOUD, CommandLine
 from tests.scheduler.postgres_server import Server
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, Service
@@ -174,7 +175,7 @@ def test_an_invalid_span_is_refused(store: Store, start: timedelta, end: timedel
         assert connection.exec_driver_sql("SELECT count(*) FROM runs").scalar() == 0
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.integers(-5000, 0), st.integers(0, 5000), st.integers(0, 60), st.integers(60, 500))
 def test_a_plan_has_the_fire_times_of_the_span(start: int, length: int, jitter_s: int, seconds: int) -> None:
     """From its beginning on, and before its end."""

@@ -22,6 +22,7 @@ from scheduler.core.triggers import Every
 from scheduler.errors import TimerError
 from scheduler.formats import timer_columns, timer_lists
 from tests import strategies
+from tests.example_counts import examples
 from tests.scheduler.command_line import CLOUD, CommandLine
 
 CSV = """\
@@ -60,7 +61,7 @@ def read(text: str) -> list[Timer]:
     return timer_lists.read(text, environment=Environment.PRODUCTION, tz="Asia/Shanghai", limit_s=15.0).timers
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(timers, max_size=4, unique_by=lambda timer: (timer.environment, timer.name)))
 def test_an_exported_list_imports_the_same_timers(some: list[Timer]) -> None:
     """As CSV and as JSON, for every valid timer."""
@@ -81,7 +82,7 @@ def test_a_spreadsheet_computes_nothing_of_an_exported_list(name: str) -> None:
     assert read(text) == [timer]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(max_size=200) | st.text("[{\"nameron,:0 *?\n\r]}'", max_size=80))
 def test_any_text_is_imported_or_refused(text: str) -> None:
     """With a TimerError, never another exception."""

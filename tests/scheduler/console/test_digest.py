@@ -29,6 +29,7 @@ from scheduler.store.database import Store
 from scheduler.store.schema import runs, timers
 from scheduler.store.timer_pages import TimerKey
 from scheduler.store.timers import TimerTable
+from tests.example_counts import examples
 
 START = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
 NAMES = ("a", "b", "c")
@@ -182,7 +183,7 @@ class History(RuleBasedStateMachine):
         self.store.close()
 
 
-History.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+History.TestCase.settings = settings(max_examples=examples(15), stateful_step_count=25, deadline=None)
 TestHistory = History.TestCase
 
 

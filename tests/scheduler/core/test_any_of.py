@@ -16,6 +16,7 @@ from scheduler.core.fire_times import FireTimes
 from scheduler.core.trigger_kinds import UnreadableTrigger, read_trigger
 from scheduler.core.triggers import Cron, Every, Trigger
 from scheduler.errors import TimerError
+from tests.example_counts import examples
 from tests.strategies import triggers
 
 BEGIN = datetime(2026, 10, 24, 22, tzinfo=UTC)  # clocks go back in Berlin
@@ -45,7 +46,7 @@ frequent = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(frequent, min_size=1, max_size=4), st.integers(0, 10**10), st.integers(0, 9_000), st.booleans())
 def test_triggers_that_fire_often_are_counted_as_they_are_walked(
     parts: list[Trigger], offset: int, length: int, few: bool
@@ -61,7 +62,7 @@ def test_triggers_that_fire_often_are_counted_as_they_are_walked(
         assert trigger.count(start, end) == len(expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(triggers(), min_size=1, max_size=3))
 def test_next_previous_and_count_are_those_of_all_triggers(parts: list[Trigger]) -> None:
     """Each instant once."""
@@ -76,7 +77,7 @@ def test_next_previous_and_count_are_those_of_all_triggers(parts: list[Trigger])
     assert back[::-1] == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(triggers())
 def test_every_trigger_is_a_frozen_value_that_comes_back(trigger: Trigger) -> None:
     """From a pickle, from the store, and from its options; equal ones have the same hash."""

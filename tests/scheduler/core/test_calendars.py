@@ -18,6 +18,7 @@ from scheduler.core.timer import Timer
 from scheduler.core.triggers import Cron, Every, Trigger
 from scheduler.core.zone_names import zone
 from scheduler.errors import TimerError
+from tests.example_counts import examples
 
 BERLIN = "Europe/Berlin"
 BEGIN, END = date(2026, 1, 1), date(2026, 12, 31)
@@ -59,7 +60,7 @@ def walls(trigger: Trigger) -> list[datetime]:
     return found
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(triggers, working_days, st.sampled_from(RollConvention))
 def test_every_fire_goes_where_the_convention_says(
     trigger: Trigger, calendar: WorkingDays, roll: RollConvention

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scheduler.core.calendrical import Calendrical
 from scheduler.core.zone_names import zone
 from scheduler.errors import TimerError
+from tests.example_counts import examples
 from tests.strategies import calendricals
 
 MICROSECOND = timedelta(microseconds=1)
@@ -49,7 +50,7 @@ def instant(wall: datetime, trigger: Calendrical) -> datetime | None:
     return high
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(calendricals(), st.integers(0, 4000))
 def test_it_fires_at_the_wall_times_of_dateutil(trigger: Calendrical, offset: int) -> None:
     """Each in its zone by the policy for clock changes; next, previous and count agree."""

@@ -13,6 +13,7 @@ from scheduler.core.human_times import read_human, read_past
 from scheduler.core.intervals import calendar_interval, read_interval, seconds_of
 from scheduler.core.zone_names import zone
 from scheduler.errors import TimerError
+from tests.example_counts import examples
 
 #: A Tuesday, 11:15:20 in Berlin.
 NOW = datetime(2026, 12, 1, 10, 15, 20, 500, tzinfo=UTC)
@@ -157,7 +158,7 @@ def test_what_is_no_time_is_refused(text: str, said: str) -> None:
         read_human(text, now=NOW, tz=zone("Europe/Berlin"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(max_size=30) | st.text("0123456789:-/ apmonditueswfrxtyzT+.,", max_size=30))
 def test_any_text_is_a_time_or_refused(text: str) -> None:
     """With a TimerError, never another exception."""

@@ -19,6 +19,7 @@ from scheduler.core.rrule import RRule
 from scheduler.core.trigger_kinds import read_trigger
 from scheduler.core.triggers import Cron
 from scheduler.errors import TimerError
+from tests.example_counts import examples
 from tests.scheduler.command_line import CommandLine
 
 MICROSECOND = timedelta(microseconds=1)
@@ -58,7 +59,7 @@ ends = st.one_of(
 starts = st.datetimes(datetime(2025, 1, 1), datetime(2026, 2, 1)).map(lambda start: start.replace(microsecond=0))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     of_days | within_days,
     some(BYHOUR=numbers(0, 23), BYMINUTE=numbers(0, 59), INTERVAL=st.integers(1, 4).map(str)),
@@ -105,7 +106,7 @@ def _rule_or_none(text: str) -> RRule | None:
         return None
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(of_days, some(INTERVAL=st.integers(1, 4).map(str)), starts)
 def test_a_simpler_trigger_has_its_fire_times(rule: dict[str, str], more: dict[str, str], start: datetime) -> None:
     """Whichever it becomes."""
@@ -195,7 +196,7 @@ def test_what_is_no_rule_is_refused(text: str, said: str) -> None:
         RRule(text, tz="Asia/Tokyo")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.text(max_size=40) | st.text("FREQ=DAILYSECOND;INTERVALCOUNT0123\n:BYMOHUR", max_size=60))
 def test_any_text_is_a_rule_or_refused(text: str) -> None:
     """With a TimerError, never another exception."""

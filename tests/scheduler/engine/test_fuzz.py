@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from scheduler.engine import Engine
 from scheduler.engine.routes import match
+from tests.example_counts import examples
 from tests.scheduler.engine.wsgi_client import Client
 from tests.strategies import request_bodies, request_headers, request_methods, request_paths
 
@@ -37,7 +38,9 @@ EXPECTED_ERRORS = ("division by zero", "The result is not JSON: ")
 
 
 @settings(
-    max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(600),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     method=request_methods,

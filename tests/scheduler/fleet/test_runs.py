@@ -22,6 +22,7 @@ from scheduler.errors import LeaseLostError
 from scheduler.fleet.runs import WORKER_LOST, FleetRuns
 from scheduler.store.database import Store
 from scheduler.store.schema import daemons, runs
+from tests.example_counts import examples
 from tests.scheduler.scripted_service import START, ScriptedExecutor, Service, empty, kill
 
 WORKER, OTHER = "node/1", "node/2"
@@ -104,7 +105,9 @@ def test_a_run_whose_worker_is_lost_is_run_again_where_it_must_be(service: Servi
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(15),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(verdicts=st.lists(st.sampled_from(list(OUTCOMES)), max_size=6), threshold=st.integers(0, 3))
 def test_endings_move_the_breaker_as_those_of_any_executor_do(

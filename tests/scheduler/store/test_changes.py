@@ -28,6 +28,7 @@ from scheduler.store.declarations import DeclaredTimer
 from scheduler.store.retention import Retention
 from scheduler.store.schema import changes, timers
 from scheduler.store.timers import StoredTimer, TimerTable
+from tests.example_counts import examples
 from tests.scheduler.scripted_service import START, empty
 
 PRODUCTION, STAGE = Environment
@@ -162,7 +163,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_the_changes_lead_to_the_timers(memory: Store, steps: list[tuple[Any, ...]]) -> None:
     """Applied to nothing, one after the other, they give every timer as it is: none is missing, none is wrong."""

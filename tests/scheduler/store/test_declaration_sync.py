@@ -32,6 +32,7 @@ from scheduler.store.declarations import declared_timers
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
 from scheduler.testing import ManualScheduler
+from tests.example_counts import examples
 from tests.scheduler.postgres_server import Server
 from tests.scheduler.scripted_service import START, empty
 
@@ -210,7 +211,8 @@ def test_any_history_of_declarations_and_edits_ends_as_the_rule_says(store_url: 
     """On both databases."""
     histories = 60 if store_url.startswith("sqlite") else 8
     run_state_machine_as_test(
-        partial(AnyHistory, store_url), settings=settings(max_examples=histories, stateful_step_count=15, deadline=None)
+        partial(AnyHistory, store_url),
+        settings=settings(max_examples=examples(histories), stateful_step_count=15, deadline=None),
     )
 
 

@@ -26,6 +26,7 @@ from scheduler.store.runs import RunFilter, RunHistory
 from scheduler.store.schema import call_lines, lines, runs, timers
 from scheduler.store.timer_pages import TimerFilter, TimerState, page_of_timers
 from scheduler.store.timers import TimerTable
+from tests.example_counts import examples
 from tests.scheduler.scripted_service import START, empty
 
 PRODUCTION, STAGE = Environment
@@ -106,7 +107,7 @@ def is_wanted(number: int, row: dict[str, Any], wanted: RunFilter) -> bool:
     )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=RUNS, wanted=FILTERS, limit=st.integers(1, 5), most=st.integers(1, 7))
 def test_pages_of_runs_have_each_run_once(
     memory: Store, rows: list[dict[str, Any]], wanted: RunFilter, limit: int, most: int
@@ -169,7 +170,7 @@ def test_the_runs_of_a_renamed_timer_are_found_by_its_name(store: Store) -> None
     assert [line.timer for line in LogLines(store).latest(LineFilter(timer="b"), 9)[0]] == ["b"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     kinds=st.lists(st.sampled_from(["run", "call"]), max_size=25),
     level=st.sampled_from([None, "warning"]),
@@ -204,7 +205,7 @@ def test_pages_of_lines_have_each_line_once(
         assert [line.text for line in found] == expected[::-1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     names=st.lists(st.tuples(st.sampled_from(Environment), st.text("abAB", min_size=1, max_size=3)), unique=True),
     wanted=st.builds(
@@ -293,7 +294,7 @@ def test_pages_of_changes_have_each_change_once(store: Store) -> None:
     ids=st.lists(st.integers(1, 1_000), unique=True, max_size=40),
     since=st.integers(-5, 130),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_an_instant_is_found_among_ids(memory: Store, gaps: list[int], ids: list[int], since: int) -> None:
     """No row of that time or later has a lower id; and the row before is older, an hour allowed."""
     empty(memory)

@@ -19,6 +19,7 @@ from scheduler.store.rows import line_columns
 from scheduler.store.runs import RunHistory
 from scheduler.store.schema import lines, runs, timers
 from scheduler.store.timers import TimerTable
+from tests.example_counts import examples
 from tests.scheduler.scripted_service import FAILURE, START, Service, empty
 
 NOW = START + timedelta(days=100)
@@ -73,7 +74,9 @@ def prune(rule: Retention) -> int:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     entered=st.lists(st.tuples(st.sampled_from([0, 1, 2, None]), st.sampled_from([1, 29, 31, 90, None])), max_size=25),

@@ -19,6 +19,7 @@ from scheduler.store.declaration_sync import synchronise
 from scheduler.store.schema import timers
 from scheduler.store.timer_apply import ListEffect, WantedTimer, apply_timers
 from scheduler.store.timers import TimerTable
+from tests.example_counts import examples
 from tests.scheduler.scripted_service import START, empty
 
 PRODUCTION, STAGE = Environment
@@ -55,7 +56,7 @@ TIMERS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=TIMERS, wanted=TIMERS, prune=st.sets(st.sampled_from(Environment)))
 def test_the_store_is_as_the_list_says(
     memory: Store, before: list[Timer], wanted: list[Timer], prune: set[Environment]

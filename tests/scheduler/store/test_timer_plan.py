@@ -29,6 +29,7 @@ from scheduler.store.timer_pages import TimerKey
 from scheduler.store.timer_plan import FEW
 from scheduler.store.timers import TimerTable
 from scheduler.store.timers_at_once import BulkAction, change_timers
+from tests.example_counts import examples
 from tests.scheduler.scripted_service import START, empty
 
 BY = Author("ann", Way.API)
@@ -138,7 +139,7 @@ def attempt(change: Change, store: Store) -> str | None:
     return None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(action=st.sampled_from(ACTIONS), meanwhile=st.lists(st.sampled_from(MEANWHILE), max_size=4, unique=True))
 def test_what_is_changed_meanwhile_counts(memory: Store, action: Change, meanwhile: list[Change]) -> None:
     """The outcome is that of the same change computed afterwards, within its transaction."""
@@ -174,7 +175,7 @@ def between(patch: pytest.MonkeyPatch, store: Store, changes: list[Change]) -> N
     patch.setattr(store, "writing_and_notifying", writing_and_notifying)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     action=st.sampled_from(BulkAction),
     numbers=st.lists(st.integers(0, COUNT), max_size=COUNT, unique=True),

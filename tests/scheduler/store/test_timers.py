@@ -16,6 +16,7 @@ from scheduler.errors import DuplicateTimerError, TimerError, TimerQuotaError, U
 from scheduler.store.database import Store
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
+from tests.example_counts import examples
 from tests.scheduler.scripted_service import START
 
 PRODUCTION, STAGE = Environment
@@ -28,7 +29,9 @@ def timetable(store: Store) -> TimerTable:
 
 
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(50),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     trigger=st.sampled_from([Cron("0 0 8 ? * MON", "America/New_York", "quartz"), Every(77, anchor=START)]),

@@ -19,6 +19,7 @@ from scheduler.errors import TimerError
 from scheduler.store.database import Store
 from scheduler.store.stored_timer import StoredTimer
 from scheduler.store.timers import TimerTable
+from tests.example_counts import examples
 from tests.scheduler.command_line import CommandLine
 
 from ..conftest import HOSTILE, Place
@@ -133,7 +134,7 @@ def is_said(error: TimerError, detail: str, values: dict[str, Any]) -> bool:
     return str(error).encode("utf-8", "replace").decode() in detail or "\ud800" in str(error)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(values={"function": "send", "starts_at": "soon"}, trigger={"every": 90})
 @example(values={"function": "send", "ends_at": "soon"}, trigger={"every": 90})
 @given(values=ATTRIBUTE_VALUES, trigger=TRIGGER)
