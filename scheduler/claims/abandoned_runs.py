@@ -62,7 +62,7 @@ def abandon(
 
 
 def outcome_without_daemon(row: Row[Any]) -> Outcome:
-    """How an open run ends whose daemon or worker is gone."""
+    """The outcome of an open run whose daemon or worker is gone."""
     return Outcome.ABANDONED if row.cancel_requested_at is None else Outcome.CANCELLED
 
 

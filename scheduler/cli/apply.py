@@ -11,7 +11,7 @@ import click
 
 from ..core.timer import Environment
 from ..errors import TimerError
-from ..formats import display, timer_lists
+from ..formats import display
 from ..formats.changes import described
 from ..formats.json import print_json
 from ..formats.timer_lists import TimerListError
@@ -30,7 +30,7 @@ from .options import (
     why_option,
 )
 from .store_hints import hint_at_daemon, opened_or_new
-from .transfer import function_problems, hint, read_text
+from .transfer import function_problems, hint, read_list
 
 _SIGNS = {ListEffect.ADDED: ("+", "green"), ListEffect.CHANGED: ("~", "yellow"), ListEffect.REMOVED: ("-", "red")}
 
@@ -56,9 +56,7 @@ def apply_list(*, file: str, prune: bool, dry_run: bool, no_check: bool, as_json
     """
     project = current_project(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
     settings = project.settings
-    listed = timer_lists.read(
-        read_text(file), environment=project.environment, tz=settings.tz, limit_s=settings.limit_s
-    )
+    listed = read_list(project, file)
     of_functions = [] if no_check else function_problems(project, listed.lines, given["target"], given["stage_source"])
     if problems := [*listed.problems, *of_functions]:
         text = hint(of_functions, listed.lines, given["stage_source"]) if of_functions else ""

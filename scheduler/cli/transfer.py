@@ -64,9 +64,7 @@ that name none.
 def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_json: bool, **given: Any) -> None:
     project = current_project(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
     settings = project.settings
-    timer_list = timer_lists.read(
-        read_text(file), environment=project.environment, tz=settings.tz, limit_s=settings.limit_s
-    )
+    timer_list = read_list(project, file)
     lines, stored = timer_list.lines, _stored_timers(project)
     problems = [*timer_list.problems, *_duplicates(stored, lines), *_over_quota(stored, lines, settings.max_timers)]
     of_functions = [] if no_check else function_problems(project, lines, given["target"], given["stage_source"])
@@ -86,7 +84,13 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
 _MOST_BYTES = 500_000_000
 
 
-def read_text(file: str) -> str:
+def read_list(project: Project, file: str) -> timer_lists.TimerList:
+    """The timers of a list; `-` reads it from stdin. Lines have their defaults from the project's settings."""
+    settings = project.settings
+    return timer_lists.read(_read_text(file), environment=project.environment, tz=settings.tz, limit_s=settings.limit_s)
+
+
+def _read_text(file: str) -> str:
     try:
         with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source:
             data = source.read(_MOST_BYTES + 1)

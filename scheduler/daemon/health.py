@@ -44,13 +44,13 @@ class Health:
     # The store
 
     def store_failed(self, error: str) -> None:
-        """A turn ended with an error of the store."""
+        """Note that a turn ended with an error of the store."""
         self.faults["store"] += 1
         self._outage.failed(error)
         self._is_slow = self._is_waiting = False
 
-    def is_waiting(self, away_s: float, subject: str) -> None:
-        """The loop has been waiting for that long: for the store, or for `subject`."""
+    def loop_waits(self, away_s: float, subject: str) -> None:
+        """Note that the loop has been waiting for `away_s`: for the store, or for `subject`."""
         if away_s < SLOW_STORE_S or self._is_waiting or not self.store_answers:
             return
         self._is_waiting = True
@@ -62,7 +62,7 @@ class Health:
             log.warning("%s: no answer for %.0f s; %s", self._store, away_s, meanwhile)
 
     def store_answered(self) -> None:
-        """A turn ended without an error of the store."""
+        """Note that a turn ended without an error of the store."""
         if self._is_slow:
             log.info("%s: the store answers again", self._store)
         self._is_slow = self._is_waiting = False
@@ -71,7 +71,7 @@ class Health:
     # Workers
 
     def runs_wait(self, waiting: int, oldest_s: float) -> None:
-        """Report that `count` runs wait to begin, the oldest one for `oldest_s`."""
+        """Report that `waiting` runs wait to begin, the oldest one for `oldest_s`."""
         if oldest_s >= LONG_WAIT_S and not self._do_runs_wait:
             self._do_runs_wait = True
             log.warning(
@@ -90,7 +90,7 @@ class Health:
     # The loop
 
     def sleep_failed(self, error: Exception) -> None:
-        """Waiting for descriptors failed; the loop goes on, but is woken less precisely."""
+        """Note that waiting for descriptors failed; the loop goes on, but is woken less precisely."""
         self.faults["sleep"] += 1
         if str(error) != self._sleep_error:
             self._sleep_error = str(error)

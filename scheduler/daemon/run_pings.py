@@ -12,7 +12,7 @@ class Messenger(Protocol):
     """The methods of the courier that a daemon calls."""
 
     def look(self) -> None:
-        """Called after each turn: alerts may have been written."""
+        """Look for alerts, which the turn that has ended may have written."""
 
     def ping(self, report: Mapping[str, Any]) -> None:
         """Queue a ping."""
@@ -27,18 +27,18 @@ class RunPings:
         self._courier = courier
 
     def look(self) -> None:
-        """The end of a turn."""
+        """Have the courier look for alerts, at the end of a turn."""
         if self._courier is not None:
             self._courier.look()
 
     def begun(self, tasks: Iterable[Task]) -> None:
-        """Tasks are handed out."""
+        """Report that tasks are handed out."""
         if self.addresses:
             for task in tasks:
                 self._report(task, "start")
 
     def ended(self, ended: Iterable[tuple[Task, Ending]]) -> None:
-        """Runs have ended, and are recorded."""
+        """Report that runs have ended and are recorded."""
         if self.addresses:
             for task, ending in ended:
                 self._report(task, ending.outcome.value)

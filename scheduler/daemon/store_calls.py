@@ -60,7 +60,7 @@ class StoreCalls:
                 self.wake()
 
     def uses(self, connection: Connection) -> None:
-        """The loop runs statements on a connection, until the call ends."""
+        """Note the connection on which the loop runs statements until the call ends."""
         self.connection = connection
 
     def __exit__(self, *exc_info: object) -> None:

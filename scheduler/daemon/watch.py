@@ -61,19 +61,19 @@ class Watch:
     # Called from any thread
 
     def stop(self) -> None:
-        """Safe from a signal handler."""
+        """Begin no more runs; the second call also ends the runs in progress. Safe from a signal handler."""
         self._stops += 1
         self._stopped_at = time.monotonic()
         self._calls.wake()
 
     @property
     def is_stopping(self) -> bool:
-        """`stop` was called: no more runs begin."""
+        """Whether `stop` was called, so that no more runs begin."""
         return self._stops > 0
 
     @property
     def is_ending(self) -> bool:
-        """`stop` was called twice: runs in progress are ended."""
+        """Whether `stop` was called twice, so that runs in progress are ended."""
         return self._stops > 1
 
     # The loop's side
@@ -84,7 +84,7 @@ class Watch:
         return reports
 
     def sleeps_until(self, instant: float) -> None:
-        """The loop is about to sleep; `instant` is in monotonic seconds."""
+        """Note that the loop is about to sleep until `instant`, in monotonic seconds."""
         self._sleeps_until = instant
 
     # The watch's side
@@ -161,7 +161,7 @@ class Watch:
         away_s = self._calls.away_s()
         if away_s < ACT_AFTER_S:
             return
-        self._health.is_waiting(away_s, self._calls.subject)
+        self._health.loop_waits(away_s, self._calls.subject)
         with self._calls.in_its_place() as is_away:
             if is_away:
                 try:

@@ -1,7 +1,7 @@
 """The broker between daemons and a Celery fleet: the Celery app of an address, the same for both sides.
 
 Lives here: the schemes of addresses, Celery's settings, PGMQ's tables in a database without the extension. Never here:
-the contents of a message (executor.py writes them, worker.py reads them).
+the contents of a message (message.py).
 """
 
 from __future__ import annotations

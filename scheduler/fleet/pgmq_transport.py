@@ -117,7 +117,7 @@ class PgmqTransport(DropsMalformed, pgmq.Transport):
                 time.sleep(min(left_s, FULL_S))
 
     def _wait_for_message(self, seconds: float) -> None:
-        """Wait for `timeout` seconds, for a notification, or for a signal to end."""
+        """Wait for `seconds`, for a notification, or for a signal to end."""
         give_up_at = time.monotonic() + seconds
         while (left_s := give_up_at - time.monotonic()) > 0 and not _is_shutting_down():
             if self._get_notify_waiter().wait(min(left_s, SIGNAL_S)):
@@ -154,7 +154,7 @@ class _Client(PGMQueue):  # type: ignore[no-untyped-call, unused-ignore]
 
     @logger.setter
     def logger(self, _: Any) -> None:
-        """Keep it as it is."""
+        """Do nothing: the client sets one of loguru, where that is installed."""
 
 
 def _is_shutting_down() -> bool:

@@ -130,7 +130,7 @@ class AlertQueue:
             return [_stored(row) for row in connection.execute(query)]
 
     def count_undelivered(self) -> int:
-        """The number of alerts that wait although somebody has tried to deliver them; an index contains these."""
+        """The number of alerts that wait after a delivery that failed; an index contains these."""
         failing = select(func.count()).where(alerts.c.next_attempt_at.is_not(None), alerts.c.error.is_not(None))
         with self._store.reading() as connection:
             return int(connection.execute(failing).scalar_one())

@@ -21,6 +21,7 @@ log = logging.getLogger("scheduler.migration")
 
 
 def version_of(connection: Connection) -> str | None:
+    """The version of the tables, None if there are none."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
