@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_NAME = "quartzcron"
+_NAME, _PACKAGE = "quartzcron", "scheduler"
 
 
 def install_command(extra: str, *, upgrade: bool = False) -> str:
@@ -17,6 +18,32 @@ def install_command(extra: str, *, upgrade: bool = False) -> str:
     True
     """
     return f"pip install {'-U ' if upgrade else ''}{shlex.quote(_requirement(extra))}"
+
+
+def other_distributions() -> list[str]:
+    """The other distributions that have a package `scheduler`, such as the one of that name on PyPI, with versions."""
+    from importlib.metadata import packages_distributions, version
+
+    names = sorted(set(packages_distributions().get(_PACKAGE, ())) - {_NAME})
+    return [f"{name} {version(name)}" for name in names]
+
+
+def damage() -> str:
+    """What is wrong with the package `scheduler` that was imported, and the fix; empty if it is this one's.
+
+    Another distribution of that name has overwritten its `__init__.py`, or removed it when it was uninstalled.
+    """
+    if "_MOVED" in vars(sys.modules[_PACKAGE]):
+        return ""
+    others = other_distributions()
+    found = f"is that of {' and '.join(others)}" if others else "has lost its __init__.py"
+    return f"the package 'scheduler' {found}, not that of {_NAME}; {reinstalling(others)}"
+
+
+def reinstalling(others: list[str]) -> str:
+    """How to get rid of other distributions with a package `scheduler`."""
+    uninstall = "".join(f"pip uninstall {name.partition(' ')[0]}, then " for name in others)
+    return f"{uninstall}pip install --force-reinstall --no-deps {shlex.quote(_requirement('scheduler'))}"
 
 
 @contextmanager

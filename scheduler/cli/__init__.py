@@ -163,6 +163,7 @@ def main() -> None:
     """Run the command line and end the program."""
     _open_missing_streams()
     _print_every_character()
+    _lift_umask_of_owner()
     status: int | str | None = 0
     try:
         program(_as_utf_8(sys.argv[1:]), prog_name="scheduler")
@@ -209,13 +210,25 @@ def _print_every_character() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _lift_umask_of_owner() -> None:
+    """Let the umask keep files from others only: under 0777, a process could not read what it has just written."""
+    os.umask(os.umask(0o077) & 0o077)
+
+
 def _as_utf_8(arguments: list[str]) -> list[str]:
-    """The arguments decoded from UTF-8, whatever the locale; ends the program for one that is not UTF-8."""
-    try:
-        return [os.fsencode(argument).decode() for argument in arguments]
-    except UnicodeDecodeError as error:
-        print(f"Error: an argument is not UTF-8: {error.object!r}", file=sys.stderr)
-        sys.exit(2)
+    """The arguments decoded from UTF-8, else from the encoding of the locale; ends the program for one in neither."""
+    decoded = []
+    for argument in arguments:
+        encoded = os.fsencode(argument)
+        try:
+            decoded.append(encoded.decode())
+        except UnicodeDecodeError:
+            # The interpreter has decoded it as the locale says, for example from GB18030; it escapes what is neither.
+            if any("\udc80" <= character <= "\udcff" for character in argument):
+                print(f"Error: an argument is not UTF-8: {encoded!r}", file=sys.stderr)
+                sys.exit(2)
+            decoded.append(argument)
+    return decoded
 
 
 def _end(status: int | str | None) -> None:

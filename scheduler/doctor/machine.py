@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..formats import display
+from ..install import damage, other_distributions, reinstalling
 from .findings import Finding
 
 #: How long the two clocks are compared, and the most that they may differ unless a program sets the wall clock.
@@ -27,6 +28,10 @@ def check_clock(tz: tzinfo) -> Finding:
     text = f"{display.instant(datetime.now(UTC), tz)}; wall and monotonic clock agree to {abs(drift_s) * 1000:.1f} ms"
     if (suspended_s := _suspended_s()) >= 1:
         text += f"; the machine was suspended for {display.seconds(suspended_s)} since it started"
+    if made := _newest_database_after(datetime.now(UTC).year):
+        return Finding.error(
+            "clock", f"{text}; it is behind: the time zone database is of {made}; set the clock, or start an NTP client"
+        )
     if abs(drift_s) > _MAX_DRIFT_S:
         return Finding.warning("clock", f"{text}: the clock is being set at this moment")
     if _is_unsynchronised():
@@ -34,6 +39,12 @@ def check_clock(tz: tzinfo) -> Finding:
             "clock", f"{text}; the clock is not synchronised: start an NTP client (chrony, systemd-timesyncd)"
         )
     return Finding.ok("clock", text)
+
+
+def _newest_database_after(year: int) -> str:
+    """The year of the newest time zone database if it is after this one, as where the clock was never set."""
+    years = {number[:4] for number in zone_databases().values() if number[:4].isdigit()}
+    return max((each for each in years if int(each) > year), default="")
 
 
 def _suspended_s() -> float:
@@ -130,7 +141,16 @@ def check_versions() -> Finding:
     """Report the versions of this program, of Python, and of the packages that store timers and answer calls."""
     packages = ("quartzcron", "SQLAlchemy", "waitress", "psycopg")
     installed = [f"{name} {number}" for name in packages if (number := _version(name))]
-    return Finding.ok("versions", f"{', '.join(installed)}; Python {sys.version.split()[0]} at {sys.executable}")
+    text = f"{', '.join(installed)}; Python {sys.version.split()[0]} at {sys.executable}"
+    if found := damage():
+        return Finding.error("versions", f"{text}; {found}")
+    if others := other_distributions():
+        return Finding.warning(
+            "versions",
+            f"{text}; {' and '.join(others)} has files in the same package 'scheduler', so one of both does not work; "
+            f"{reinstalling(others)}",
+        )
+    return Finding.ok("versions", text)
 
 
 def _version(package: str) -> str:

@@ -30,7 +30,10 @@ go on. Inside a call, `engine.current` has the user, the session token, the time
 request, `engine.call("hello", name="x")` does what a request would do.
 """
 
+import warnings as _warnings
+
 from ..errors import LeanCloudError, LeanEngineError
+from ..install import damage as _damage
 from . import cloudfunc
 from . import cloudfunc as cloud
 from .app import Engine
@@ -51,5 +54,8 @@ __all__ = [
     "cloudfunc",
     "init",
 ]
+
+if _found := _damage():
+    _warnings.warn(_found, RuntimeWarning, stacklevel=2)
 
 __getattr__ = import_error(__name__, NOT_IN_ENGINE)

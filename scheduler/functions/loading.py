@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import TargetError
+from ..install import damage
 from .own_modules import hidden_file, put_behind, put_first, shadowing_file
 from .registry import Registry
 from .source_snapshot import current
@@ -148,6 +149,8 @@ _PATCHED = (
 
 def _advice(error: BaseException, file: Path | None) -> str:
     """The advice for an error that comes from a common mistake; else empty."""
+    if isinstance(error, ImportError) and error.name == "scheduler" and (found := damage()):
+        return f"; {found}"
     folder = file.parent if file is not None else Path.cwd()
     if (hidden := hidden_file(error, folder)) is not None:
         return f"; {hidden.name} has the name of a module that is loaded already: rename it"

@@ -122,6 +122,7 @@ def _written(index: dict[str, tuple[int, int, int]], parts: Sequence[bytes]) -> 
         file.write(len(packed).to_bytes(8, "big") + packed)
         file.writelines(parts)
         file.flush()
+        os.fchmod(file.fileno(), 0o600)  # whatever the umask takes away
         return os.open(file.name, os.O_RDONLY)
 
 

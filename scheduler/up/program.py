@@ -59,13 +59,13 @@ def main() -> None:
 def _run(role: str, handover: Handover) -> int:
     channel = Channel(handover.channel)
     orders = Orders(channel)
-    orders.follow()
-    options = UpOptions(**handover.options)
-    if handover.sources is not None:
-        load_from(snapshot := SourceSnapshot(handover.sources))
-        if role not in _START_WORKERS:
-            snapshot.close()
     try:
+        orders.follow()
+        options = UpOptions(**handover.options)
+        if handover.sources is not None:
+            load_from(snapshot := SourceSnapshot(handover.sources))
+            if role not in _START_WORKERS:
+                snapshot.close()
         log_to_stderr(options.project().settings)
         module, _, function = role.partition(":")
         serve: Callable[[Handover, UpOptions, Channel, Orders], int]
@@ -74,12 +74,32 @@ def _run(role: str, handover: Handover) -> int:
     except (SchedulerError, CronError) as error:
         channel.send(refusal=explained(error))
         return 2
-    except OSError as error:
-        if error.errno not in (errno.EMFILE, errno.ENFILE):
+    except (OSError, RuntimeError) as error:
+        if not (refusal := _exhausted(error)):
             raise
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        channel.send(refusal=f"too many open files: this process may have {limit}; raise it with: ulimit -n 4096")
+        channel.send(refusal=refusal)
         return 2
+
+
+def _exhausted(error: Exception) -> str:
+    """The message for an error that means that a limit of the system is reached; empty for any other error."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return f"too many open files: this process may have {limit}; raise it with: ulimit -n 4096"
+    if (isinstance(error, OSError) and error.errno == errno.EAGAIN) or "can't start new thread" in str(error):
+        return (
+            "no further thread can be started; the limits are "
+            f"{_limit('ulimit -u', resource.RLIMIT_NPROC)} for all threads of this user, "
+            f"{_limit('ulimit -v', resource.RLIMIT_AS)}, and that of a container (pids): raise the one that is reached"
+        )
+    return ""
+
+
+def _limit(name: str, number: int) -> str:
+    """A limit of this process as the shell shows it."""
+    value, _ = resource.getrlimit(number)
+    per = 1024 if number == resource.RLIMIT_AS else 1
+    return f"{name} {'unlimited' if value == resource.RLIM_INFINITY else value // per}"
 
 
 if __name__ == "__main__":

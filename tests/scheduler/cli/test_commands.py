@@ -281,6 +281,22 @@ def test_arguments_are_utf_8_whatever_the_locale(capsys: pytest.CaptureFixture[s
     assert "an argument is not UTF-8" in capsys.readouterr().err
 
 
+def test_an_argument_that_is_not_utf_8_is_read_as_the_locale_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a terminal whose encoding is GB18030: the interpreter has decoded it already."""
+    monkeypatch.setattr(os, "fsencode", lambda text: text.encode("gb18030"))
+    assert scheduler.cli._as_utf_8(["runs", "周报"]) == ["runs", "周报"]
+
+
+def test_a_umask_never_takes_rights_from_the_owner() -> None:
+    """Or a process could not read what it has just written; what it keeps from others stays."""
+    before = os.umask(0o777)
+    try:
+        scheduler.cli._lift_umask_of_owner()
+        assert os.umask(0) == 0o077
+    finally:
+        os.umask(before)
+
+
 @pytest.mark.parametrize("module", ["scheduler", "quartzcron"])
 def test_characters_that_the_encoding_lacks_are_escaped(module: str) -> None:
     """As in a terminal that is set to latin-1."""

@@ -318,6 +318,14 @@ def test_a_full_disk_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, f
     assert machine.check_disk(tmp_path).severity is state
 
 
+def test_a_clock_that_is_older_than_the_zone_databases_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands at 1970 where there is no battery and no network; these databases are of years to come."""
+    monkeypatch.setattr(machine, "zone_databases", lambda: {"pytz": "2199a", "system": ""})
+    found = machine.check_clock(UTC)
+    assert found.severity is Severity.ERROR
+    assert "it is behind: the time zone database is of 2199" in found.text
+
+
 def test_a_clock_that_is_being_set_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wall clock and monotonic clock differ during the check."""
     times: Callable[[], float] = iter([1000.0, 1000.5]).__next__

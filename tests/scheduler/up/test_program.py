@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import resource
+import threading
 from importlib import import_module
 
 import pytest
 
-from scheduler.up.program import ROLES
+from scheduler.up.program import ROLES, _exhausted
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -14,3 +17,20 @@ def test_a_role_names_a_function(role: str) -> None:
     """It is imported only when a process of this role starts."""
     module, _, function = ROLES[role].partition(":")
     assert callable(getattr(import_module(f"scheduler.up.{module}"), function))
+
+
+def test_a_thread_that_cannot_be_started_is_explained() -> None:
+    """The limits that may be reached are named with their values; an error of another kind is not explained."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1_000_000, limits[1]))
+    try:
+        with pytest.raises(RuntimeError) as raised:
+            threading.Thread(target=int).start()
+        text = _exhausted(raised.value)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    assert "no further thread can be started; the limits are ulimit -u " in text
+    assert "ulimit -v 976, and that of a container (pids)" in text
+    assert _exhausted(OSError(errno.EAGAIN, "fork")) != ""
+    assert _exhausted(OSError(errno.EMFILE, "open")).startswith("too many open files")
+    assert _exhausted(OSError(errno.ENOENT, "open")) == _exhausted(RuntimeError("of the user")) == ""
