@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..store.daemon_locks import holders_of_locks
 from ..store.database import Store
-from ..store.listen import Subscription
+from ..store.subscription import Subscription
 from ..store.wake_socket import CHANNEL
 
 

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..errors import StoreUnavailableError
 from ..store.database import Store
-from ..store.listen import Subscription
+from ..store.subscription import Subscription
 from .notes import read_notes
 from .runs import CANCELLATIONS, FleetRuns
 

@@ -24,7 +24,7 @@ from ..core.timer import Environment
 from ..errors import NOT_QUEUED
 from ..executors import Report, outcome
 from ..store.database import Store
-from ..store.listen import Subscription
+from ..store.subscription import Subscription
 from .broker import celery_app, prepare, queues
 from .message import CHUNK_S
 from .presence import no_worker_serves, unserved

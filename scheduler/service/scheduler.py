@@ -33,7 +33,7 @@ from ..store.retention import KEEP
 from ..store.runs import RunHistory
 from ..store.timers import TimerTable
 from ..workers.executor import ProcessExecutor
-from .host_server import warn_of_host_server, warn_of_loading
+from .start_warnings import warn_of_host_server, warn_of_loading
 from .timers import ManagedTimers, author_of
 
 if TYPE_CHECKING:

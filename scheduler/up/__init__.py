@@ -7,7 +7,7 @@
 | reload, served_sources | changed sources: served at once, or only reported |
 | options, announcement, banner, example_call | the options, and what is printed when all processes are ready |
 | program | the program of the processes: web, daemon, stage, console, or the service, which is web and daemon in one |
-| web, application, call_lines, raw_calls, raw_pipes | the process that answers HTTP, without the store |
+| web, application, call_lines, raw_output, raw_pipes | the process that answers HTTP, without the store |
 | self_check, shared_state | what that process checks and restores after calls |
 | console | the process of the web console |
 | line_relay | the lines of all processes that answer HTTP, in the supervisor |

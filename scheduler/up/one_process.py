@@ -28,7 +28,7 @@ from .log_setup import json_handler
 from .metrics_endpoint import collected_metrics, metrics_app
 from .options import UpOptions
 from .orders import Orders
-from .raw_calls import raw_calls
+from .raw_output import raw_output_as_lines
 from .raw_pipes import own_pipes
 from .run_reports import make_reporter
 from .service_manager import ServiceManager
@@ -134,7 +134,7 @@ def _serve(
         store.check_writable()
         reporter = make_reporter(project.settings, as_json=options.as_json)
         writer = stack.enter_context(call_log(store, project))
-        stack.enter_context(raw_calls(raw, to_stderr=options.as_json or json_handler() is not None))
+        stack.enter_context(raw_output_as_lines(raw, to_stderr=options.as_json or json_handler() is not None))
         stack.enter_context(own_lines(writer, reporter, project.environment.value))
         target = options.target_name(project)
         loaded, declared = load_and_declare(options, project, target)

@@ -1,4 +1,4 @@
-"""RawPipes: the pipes for stdout and stderr of a process that answers HTTP, which reads them itself (raw_calls.py).
+"""RawPipes: the pipes for stdout and stderr of a process that answers HTTP, which reads them itself (raw_output.py).
 
 The supervisor keeps the reading ends too, and prints what a process had not read when it died. A process without a
 supervisor makes the pipes itself, and its unread output is lost when it dies.

@@ -27,7 +27,7 @@ from .http_server import Site, UpServer
 from .log_setup import json_handler
 from .options import UpOptions
 from .orders import Orders
-from .raw_calls import raw_calls
+from .raw_output import raw_output_as_lines
 from .self_check import SelfCheck
 from .shared_state import SharedState
 
@@ -42,7 +42,7 @@ def serve(handover: Handover, options: UpOptions, channel: Channel, orders: Orde
         assert handover.listener is not None
         listener = stack.enter_context(socket.socket(fileno=handover.listener))
         to_stderr = options.as_json or json_handler() is not None
-        stack.enter_context(raw_calls(handover.raw, to_stderr=to_stderr))
+        stack.enter_context(raw_output_as_lines(handover.raw, to_stderr=to_stderr))
         stack.enter_context(_lines_sent(channel))
         loaded, declared = load_and_declare(options, project, options.target_name(project))
         keys_from = save_used_keys(project, options)

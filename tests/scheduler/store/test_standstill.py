@@ -8,7 +8,7 @@ import pytest
 
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
-from scheduler.store.listen import Subscription
+from scheduler.store.subscription import Subscription
 from scheduler.store.timers import TimerTable
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.postgres_server import Server

@@ -27,7 +27,7 @@ _LEVELS = ("info", "error")
 
 
 @contextlib.contextmanager
-def raw_calls(descriptors: Sequence[int] | None, *, to_stderr: bool) -> Iterator[None]:
+def raw_output_as_lines(descriptors: Sequence[int] | None, *, to_stderr: bool) -> Iterator[None]:
     """Within the block, output to the two descriptors becomes lines of calls; outside of calls, it is printed.
 
     `to_stderr`: stdout is for JSON.
@@ -35,15 +35,15 @@ def raw_calls(descriptors: Sequence[int] | None, *, to_stderr: bool) -> Iterator
     if descriptors is None:
         yield
         return
-    raw = RawCalls(descriptors, to_stderr=to_stderr)
+    raw = RawOutputReader(descriptors, to_stderr=to_stderr)
     threading.Thread(target=raw.run, name="raw-output", daemon=True).start()
     with capture.reading_raw(raw.read):
         yield
     raw.read()
 
 
-class RawCalls:
-    """The reading ends of the two pipes."""
+class RawOutputReader:
+    """Reads the two pipes of this process."""
 
     def __init__(self, descriptors: Sequence[int], *, to_stderr: bool) -> None:
         self._lock = threading.Lock()
