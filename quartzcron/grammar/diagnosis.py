@@ -26,7 +26,7 @@ from .likely_fix import (
     trailing_zone,
 )
 from .parser import FieldFault, read_field
-from .spelling import BRACKETS, QUOTES, blank_in_list
+from .spelling import BRACKETS, QUOTES, blank_in_list, separator
 
 _SHAPE = "seconds minutes hours day-of-month month day-of-week [year]"
 _HASHED = "a key picks a value for H in CronExpression.hashed(text, key=…)"
@@ -41,13 +41,37 @@ def syntax_error(text: str) -> CronSyntaxError:
     problem = (
         _other_kind_of_text(text) or _list_problem(text, words) or _foreign_problem(words) or _comment_problem(text)
     )
+    fix = likely_fix(text)
     if problem is not None:
         problems = [problem]
     elif len(words) in (6, 7):
-        problems = sorted(_field_problems(words), key=lambda problem: problem.column)
+        problems = _sorted(_field_problems(words))
     else:
         problems = [_count_problem(text, words)]
-    return CronSyntaxError(text, tuple(problems), likely_fix(text))
+    if fix is None and (fields := _fields_without_seconds(words)):
+        problems += _sorted(_field_problems(fields))
+    return CronSyntaxError(text, tuple(problems), fix)
+
+
+def _sorted(problems: list[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: problem.column)
+
+
+def _fields_without_seconds(words: list[Word]) -> list[Word]:
+    """The fields of a crontab line or of `cron(…)`, with seconds in front; none if most of them are no such fields."""
+    count = 5
+    if len(words) > 1 and words[0][1].lower().startswith("cron(") and words[-1][1].endswith(")"):
+        (column, first), (last_column, last) = words[0], words[-1]
+        words, count = [(column + 5, first[5:]), *words[1:-1], (last_column, last[:-1])], 6
+    if len(words) != count or any(not word or _is_hash(word) for _, word in words):
+        return []
+    fields = [(words[0][0], "0"), *words]
+    return fields if len(_wrong_fields(fields)) <= count // 2 else []
+
+
+def _is_hash(word: str) -> bool:
+    """Whether a field has Jenkins' H."""
+    return word.upper() == "H" or word.upper().startswith(("H/", "H("))
 
 
 def _other_kind_of_text(text: str) -> Problem | None:
@@ -64,6 +88,9 @@ def _other_kind_of_text(text: str) -> Problem | None:
         message, hint = "this is one instant", "as a cron expression it has a year"
     elif is_on_calendar(bare):
         message, hint = "this is systemd's OnCalendar", "CronExpression.from_oncalendar reads it"
+    elif (sign := separator(bare)) is not None:
+        message, hint = f"blanks separate the fields, not {echoed(sign)}", f"fields are {_SHAPE}"
+        start, bare = text.index(sign) + 1, sign
     elif is_time(bare):
         message, hint = "this is a time of day", f"fields are {_SHAPE}"
     elif bare[:7].upper().startswith(("FREQ=", "RRULE", "DTSTART")):
@@ -141,7 +168,7 @@ def _count_problem(text: str, words: list[Word]) -> Problem:
         return Problem(field=None, text=rest.rstrip(), column=column, message=message, hint=f"they are {_SHAPE}")
     if len(words) == 5:
         message, hint = "5 fields, a Quartz expression has 6 or 7", "seconds field missing, as in a crontab line"
-        if any(word.upper() == "H" or word.upper().startswith(("H/", "H(")) for _, word in words):
+        if any(_is_hash(word) for _, word in words):
             hint = f"seconds field missing, as in Jenkins; {_HASHED}"
         return Problem(field="seconds", text="", column=words[0][0], message=message, hint=hint)
     message = f"{len(words)} field{'s' * (len(words) > 1)}, a Quartz expression has 6 or 7"
@@ -149,6 +176,10 @@ def _count_problem(text: str, words: list[Word]) -> Problem:
 
 
 def _field_problems(words: list[Word]) -> list[Problem]:
+    return _wrong_fields(words) + _day_problems(words)
+
+
+def _wrong_fields(words: list[Word]) -> list[Problem]:
     problems = []
     for index, (column, word) in enumerate(words):
         if word == "?" and index in (_MONTH_DAY, _WEEK_DAY):
@@ -159,10 +190,10 @@ def _field_problems(words: list[Word]) -> list[Problem]:
             text = word[fault.start : fault.start + len(fault.text)]
             message = fault.message.replace(fault.text, text) if text else fault.message  # as the user wrote it
             at, hint = column + fault.start, fault.hint
-            if text.upper() == "H" or text.upper().startswith(("H(", "H/")):
+            if _is_hash(text):
                 hint = _HASHED
             problems.append(Problem(field=FIELDS[index].name, text=text, column=at, message=message, hint=hint))
-    return problems + _day_problems(words)
+    return problems
 
 
 def _day_problems(words: list[Word]) -> list[Problem]:

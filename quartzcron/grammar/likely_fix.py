@@ -10,7 +10,15 @@ import re
 
 from ..fields import MONTH_NAMES, WEEK_DAY_NAMES, WEEK_DAYS
 from .parser import FieldFault, parse, read_field
-from .spelling import BRACKETS, QUOTES, blank_in_list, plain, without_stray_commas
+from .spelling import (
+    BRACKETS,
+    QUOTES,
+    blank_in_list,
+    plain,
+    separator,
+    without_separator,
+    without_stray_commas,
+)
 
 _LONGEST = 500
 _MONTH_DAY, _MONTH, _WEEK_DAY = 3, 4, 5
@@ -64,6 +72,10 @@ def likely_fix(text: str) -> str | None:
         return None
     place = comment_place(text)
     bare = text if place is None else text[:place]
+    if (sign := separator(bare.strip().strip(QUOTES))) is not None:
+        if sign == "," and " " not in bare.strip() and bare.count(",") > 4:
+            return None  # some of the commas may be those of a list
+        bare = without_separator(bare.strip().strip(QUOTES), sign)
     if is_broken_list(bare):
         return None
     bare = plain(bare).strip().strip(QUOTES).rstrip(",; \t\r\n").strip()

@@ -28,6 +28,10 @@ _TYPOGRAPHY = str.maketrans({
 # A sign without width between two characters may have been a blank, or nothing.
 _HIDDEN_BLANK = re.compile("\\S[\u200b\ufeff\u2060]\\S")
 
+# Signs in the place of blanks, as in the address of a page or in a file of values separated by commas.
+_SEPARATORS = (",", ";", "+", "_", "|", "%20")
+_COUNTS = (5, 6, 7)
+
 _BLANK_IN_LIST = re.compile(r"\s*,\s+|\s+,\s*")
 _REWRITTEN = (
     (re.compile(r"(?<=[\w*]);\s*(?=\w)", re.ASCII), ","),
@@ -75,6 +79,33 @@ def _in_ascii(text: str) -> str:
 def _month(found: re.Match[str]) -> str:
     number = found[1]
     return number if number.isdigit() else str(_CHINESE_MONTHS.index(number) + 1)
+
+
+def separator(text: str) -> str | None:
+    """The sign that separates the fields of a text instead of blanks, or beside them; None for other texts.
+
+    >>> separator("0,0,8,*,*,?"), separator("0, 0, 8, *, *, ?"), separator("0 0 8 ? * MON,TUE")
+    (',', ',', None)
+    """
+    bare = text[5:-1] if text[:5].lower() == "cron(" and text[-1:] == ")" else text
+    words = bare.split()
+    if len(words) in _COUNTS and words[0][-1] in ",;" and all(word.endswith(words[0][-1]) for word in words[:-1]):
+        return words[0][-1]
+    if len(words) == 1:
+        return next((sign for sign in _SEPARATORS if _is_separated(bare, sign)), None)
+    return None
+
+
+def _is_separated(text: str, sign: str) -> bool:
+    parts = text.replace("%3F", "?").replace("%2A", "*").split(sign)
+    return len(parts) in _COUNTS and all(parts) and not {"*", "?"}.isdisjoint(parts)
+
+
+def without_separator(text: str, sign: str) -> str:
+    """The text with blanks alone between its fields."""
+    if " " in text:
+        return " ".join(word.removesuffix(sign) for word in text.rstrip(")").split()) + ")" * text.endswith(")")
+    return text.replace(sign, " ").replace("%3F", "?").replace("%2A", "*")
 
 
 def blank_in_list(text: str) -> int | None:

@@ -48,6 +48,7 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
     ("quotes", "quotes are not part of the expression", "引号不属于表达式"),
     ("brackets", "brackets are not part of the expression", "括号不属于表达式"),
     ("blank_in_list", "a blank ends a field", "空格会结束一个字段"),
+    ("separator", "blanks separate the fields, not {}", "字段之间用空格分隔，不用 {}"),
     ("time", "this is a time of day", "这是一天中的时刻"),
     ("zone", "a time zone is not part of the expression", "时区不属于表达式"),
     ("macro", "{} is a macro of crontab", "{} 是 crontab 的宏"),
@@ -240,6 +241,11 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
     ("time", "{} has no time of day; write it as in {}", "{} 没有时间，请写成 {}"),
     ("time", "{}: {} is not a time of day; write it as in '9:00' or '6 pm'", "{}：{} 不是时间，请写成 9:00"),
     ("time", "{} is outside the years 1970 to 2099", "{} 超出 1970 年至 2099 年"),
+    (
+        "span",
+        "the span from {} to {} ends before it begins",
+        "从 {} 到 {} 的时间段：结束早于开始",
+    ),
     ("past", "a backfill must end in the past; {} is in the future", "补跑须在过去结束，{} 在将来"),
 )
 

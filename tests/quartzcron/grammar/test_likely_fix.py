@@ -264,6 +264,13 @@ def test_a_broken_question_mark_is_one_problem(text: str) -> None:
         ("0 0 8 ? * MON..FRI", "0 0 8 ? * MON-FRI"),
         ("0 0 8 ? * MON;FRI", "0 0 8 ? * MON,FRI"),
         ("0 8 * * MON, FRI", "0 0 8 ? * MON,FRI"),
+        ("0, 0, 8, *, *, ?", "0 0 8 * * ?"),
+        ("0,8,*,*,MON", "0 0 8 ? * MON"),
+        ("0,30,8,*,*,?", None),  # at 8:30, or at 8:00 and 8:30
+        ("0;0;8;?;*;MON", "0 0 8 ? * MON"),
+        ("0%200%208%20*%20*%20%3F", "0 0 8 * * ?"),
+        ("cron(0/5, 9-18, ?, *, MON-FRI, *)", "0 0/5 9-18 ? * MON-FRI *"),
+        ("MON,TUE,WED,THU,FRI", None),
         ("0 0 8, * * ?", None),  # 8 o'clock with a comma too many, or midnight as a crontab line
         ("0 0 1, 2 * ?", None),
         # names longer than three letters, of the week, and in Chinese
@@ -346,6 +353,10 @@ def test_a_member_of_an_enum_is_its_text() -> None:
 
 #: What people and programs do to an expression.
 CHANGES: dict[str, Callable[[str], str]] = {
+    "commas between fields": lambda text: ", ".join(text.split()),
+    "commas for blanks": lambda text: ",".join(text.split()),
+    "semicolons for blanks": lambda text: ";".join(text.split()),
+    "in an address": lambda text: text.replace(" ", "+").replace("?", "%3F"),
     "blank after a comma": lambda text: text.replace(",", ", "),
     "blank before a comma": lambda text: text.replace(",", " ,", 1),
     "and": lambda text: text.replace(",", " and ", 1),

@@ -184,6 +184,25 @@ def test_spring_numbers_of_days_are_named_in_the_hint() -> None:
         CronExpression("0 0 8 * * 1-5")
 
 
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("*/90 25 * * 1", [1, 3, 6, 9]),
+        ("0 10 1-7 * 1", [1, 12]),
+        ("cron(*/60 25 * * ? *)", [1, 8, 11]),
+        ("cron(7 20 * * 1-7 *)", [1, 11]),
+        ("0 8 * * 1-5", [1]),  # the fix says the rest
+        ("run it once a day", [1]),
+        ("H 25 * * *", [1]),
+    ],
+)
+def test_the_fields_of_another_dialect_are_checked_too(text: str, columns: list[int]) -> None:
+    """Unless there is a fix, or most of them are no fields."""
+    with pytest.raises(CronSyntaxError) as caught:
+        CronExpression(text)
+    assert [problem.column for problem in caught.value.problems] == columns
+
+
 def test_all_problems_are_reported_at_once() -> None:
     """One error carries every problem, in order, and draws a caret under each."""
     with pytest.raises(CronSyntaxError) as caught:
