@@ -129,8 +129,8 @@ def backfill(
 ) -> Backfill:
     """Enter a run for each fire time of a past span that has none; a daemon begins them.
 
-    Raises TimerError for a span that is not past, or that would take more than `cap` runs; nothing is entered then.
-    With `by`, the request is recorded with the changes of the timer.
+    Raises TimerError for a span that ends before it begins, or in the future, or that would take more than `cap` runs;
+    nothing is entered then. With `by`, the request is recorded with the changes of the timer.
     """
     stored = TimerTable(store).get(name, environment)
     # Computed and searched for in the whole history before the store is locked.
@@ -191,6 +191,9 @@ def _planned(connection: Connection, stored: StoredTimer, span: TimeRange, now: 
     start, end = span
     require_instant("the start of a span", start)
     require_instant("the end of a span", end)
+    if start > end:
+        first, last = start.isoformat(timespec="seconds"), end.isoformat(timespec="seconds")
+        raise TimerError(f"the span from {first} to {last} ends before it begins")
     if end > now:
         raise TimerError(f"a backfill must end in the past; {end.isoformat(timespec='seconds')} is in the future")
     # From its next fire time on, a daemon accounts for a timer's fire times.

@@ -37,7 +37,8 @@ def check_name(what: str, name: object) -> str:
         raise TimerError(f"a timer needs a {what}: expected text that is not blank, got {shown}{hint}", field=what)
     if len(name) > MAX_NAME_LENGTH:
         raise TimerError(f"{what} has {len(name)} characters; at most {MAX_NAME_LENGTH} are allowed", field=what)
-    return _check_printable(what, name, what)
+    # A member of an enum, or of another subclass of str, formats as something else than its text.
+    return _check_printable(what, name if type(name) is str else str.__str__(name), what)
 
 
 def _check_printable(what: str, text: str, field: str) -> str:
@@ -189,13 +190,23 @@ def params_text(params: Mapping[str, Any]) -> str:
         encoded = _COMPACT.encode(dict(params))
         size = len(encoded.encode())
     except (TypeError, ValueError, RecursionError) as error:
-        raise TimerError(f"parameters cannot be encoded as JSON: {error}", field="params") from error
+        raise TimerError(f"{_not_json(params)} cannot be encoded as JSON: {error}", field="params") from error
     if size > MAX_PARAMS_BYTES:
         raise TimerError(
             f"parameters take {size} bytes, at most {MAX_PARAMS_BYTES} are allowed; store them and pass a reference",
             field="params",
         )
     return encoded
+
+
+def _not_json(params: Mapping[str, Any]) -> str:
+    """The first parameter that is not JSON, for a message."""
+    for name, value in params.items():
+        try:
+            _COMPACT.encode({name: value}).encode()
+        except (TypeError, ValueError, RecursionError):
+            return f"the parameter {name!r:.80}"
+    return "parameters"
 
 
 def check_params(params: Mapping[str, Any]) -> Mapping[str, Any]:

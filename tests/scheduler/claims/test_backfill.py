@@ -157,6 +157,11 @@ def test_runs_that_have_not_begun_can_be_cancelled(missed: Service) -> None:
     ("start", "end", "message"),
     [
         (-HOUR, HOUR, "a backfill must end in the past; 2026-01-01T01:00:00.00:00 is in the future"),
+        (
+            -HOUR,
+            -2 * HOUR,
+            "the span from 2025-12-31T23:00:00.00:00 to 2025-12-31T22:00:00.00:00 ends before it begins",
+        ),
         (-12 * HOUR, 0 * HOUR, "12 fire times of the span have no run, and 10 are entered at once; narrow it to end "),
         (-200_000 * HOUR, 0 * HOUR, "the span holds 200,000 fire times, and at most 100,000 are checked; narrow it"),
     ],
@@ -260,6 +265,8 @@ def test_one_run_and_none_are_printed_as_such(command_line: CommandLine) -> None
         (("--from", "2026-01-05", "--cancel"), "give either the beginning of the time span"),
         (("--from", "2026-01-05", "--to", "2098-01-05"), "a backfill must end in the past; 2098-01-05T00:00:00+08:00"),
         (("--from", "soon"), "'soon' is not a time"),
+        (("--from", "2026-02-01", "--to", "2026-01-01"), "ends before it begins"),
+        (("--from", "2098-01-01"), "the span from 2098-01-01T00:00:00+08:00 to "),
         (
             (*SPAN, "--limit", "2"),
             "3 fire times of the span have no run, and 2 are entered at once; narrow it to end",
