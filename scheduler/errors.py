@@ -257,9 +257,16 @@ def is_refusal(error: BaseException) -> bool:
         return False
 
 
+def class_name(value: object) -> str:
+    """The name of a value's class, even if a property of its metaclass hides the name."""
+    name: str = type.__dict__["__name__"].__get__(type(value))
+    return name
+
+
 def is_named(error: BaseException, name: str, *attributes: str) -> bool:
     """Whether an exception's class has that name, and the exception these attributes; its module may be missing."""
-    is_named = any(cls.__name__ == name for cls in type(error).__mro__)
+    names = map(type.__dict__["__name__"].__get__, type(error).__mro__)
+    is_named = name in names
     return is_named and all(hasattr(error, attribute) for attribute in attributes)
 
 

@@ -202,11 +202,7 @@ class _CallRecords:
             _write_all(2, self._formatter.format(record) + "\n")
             return
         level, output = log_records.level_name(record), current_output()
-        try:
-            lines = self._formatter.format(record).splitlines()
-        except Exception as error:
-            lines = [f"{record.msg!r:.200} cannot be formatted: {type(error).__name__}"]
-        for text in lines:
+        for text in log_records.lines_of(record, self._formatter):
             if output is not None:
                 output.line(level, text)
             elif _sinks:

@@ -15,6 +15,7 @@ from typing import Any
 from ..core.deadlines import deadline, left_s
 from ..functions.context import Call, current_call
 from . import capture, forks
+from .failures import unforeseen_text
 from .threads import Pool, Work
 
 logger = logging.getLogger(__package__)
@@ -60,7 +61,7 @@ class Execution:
         except Exception:
             raise
         except BaseException as error:  # sys.exit() in a function must end neither the thread nor the server
-            ended = RuntimeError(f"the function ended by {type(error).__name__}: {error}")
+            ended = RuntimeError(unforeseen_text(error))
             raise ended.with_traceback(error.__traceback__) from None
 
 

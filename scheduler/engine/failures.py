@@ -11,7 +11,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from ..errors import EngineBusyError, FunctionTimedOutError, is_named
+from ..errors import EngineBusyError, FunctionTimedOutError, class_name, is_named
 
 #: The most characters of an error's text that are sent.
 MAX_TEXT = 65_536
@@ -66,7 +66,7 @@ def failure_of(error: BaseException, *, expose_errors: bool = True) -> Failure:
                 return failure(error)
     except BaseException:  # an attribute of the exception may be a property that raises or exits
         return Failure(500, 1, _UNPRINTABLE, unforeseen=True) if expose_errors else HIDDEN
-    return Failure(500, 1, _unforeseen_text(error), unforeseen=True) if expose_errors else HIDDEN
+    return Failure(500, 1, unforeseen_text(error), unforeseen=True) if expose_errors else HIDDEN
 
 
 def encode(value: Any) -> bytes:
@@ -121,11 +121,11 @@ def _whole(value: Any, otherwise: int) -> int:
         return otherwise
 
 
-def _unforeseen_text(error: BaseException) -> str:
-    # sys.exit() in a function must end neither the thread nor the server.
+def unforeseen_text(error: BaseException) -> str:
+    """The text of an exception that is no refusal, or its name; raises nothing, whatever its own code raises."""
     if not isinstance(error, Exception):
-        return f"the function ended by {_name(error)}: {_text(error)}"
-    return _text(error) or _name(error)  # as of `assert total > 0`
+        return f"the function ended by {class_name(error)}: {_text(error)}".removesuffix(": ")
+    return _text(error) or class_name(error)  # as of `assert total > 0`
 
 
 def _text(value: object) -> str:
@@ -135,12 +135,7 @@ def _text(value: object) -> str:
         cut = str.__getitem__(text, slice(0, MAX_TEXT))
         return cut if str.__len__(text) <= MAX_TEXT else f"{cut}…"
     except BaseException:  # the caller must get an answer even if __str__ raises or exits
-        return f"unprintable {_name(value)}"
-
-
-def _name(value: object) -> str:
-    name: str = type.__dict__["__name__"].__get__(type(value))  # a metaclass may have a __name__ of its own
-    return name
+        return f"unprintable {class_name(value)}"
 
 
 _UNPRINTABLE = "unprintable exception"

@@ -14,7 +14,15 @@ from typing import Any, NamedTuple
 
 from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome
-from ..errors import NOT_QUEUED, ArgumentError, FunctionTimedOutError, SchedulerError, is_named, is_refusal
+from ..errors import (
+    NOT_QUEUED,
+    ArgumentError,
+    FunctionTimedOutError,
+    SchedulerError,
+    class_name,
+    is_named,
+    is_refusal,
+)
 
 #: The most characters of a result or an error that the history keeps.
 MAX_SHOWN = 1_000
@@ -109,15 +117,16 @@ def of_status(status: int, body: str) -> CallOutcome:
 
 
 def error_text(error: BaseException) -> str:
-    """An exception in one line of bounded length."""
+    """An exception in one line of bounded length; its name alone if it has no text, as that of `assert`."""
+    name = class_name(error)
     try:
         if is_named(error, "LeanEngineError", "code", "message"):
             # By its attributes, because the exception of LeanCloud's SDK has no text.
             refusal: Any = error
-            return _storable(f"{type(error).__name__} [{refusal.code}]: {refusal.message}")
-        return _storable(f"{type(error).__name__}: {error}")
+            return _storable(f"{name} [{refusal.code}]: {refusal.message}")
+        return _storable(f"{name}: {error}".removesuffix(": "))
     except BaseException:  # the exception's own code may raise anything
-        return _storable(f"{type(error).__name__[: MAX_SHOWN // 2]} (str() of the exception failed)")
+        return _storable(f"{name[: MAX_SHOWN // 2]} (str() of the exception failed)")
 
 
 def result_text(result: object) -> str:
@@ -147,7 +156,7 @@ def repr_text(result: object) -> str:
     try:
         return _storable(limited.repr(result))
     except BaseException as error:
-        return _storable(f"<{type(result).__name__}, whose repr raises {type(error).__name__}>")
+        return _storable(f"<{class_name(result)}, whose repr raises {class_name(error)}>")
 
 
 def _storable(text: str) -> str:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
+from ..errors import class_name
+
 #: The environment variable with the lowest level that is logged in workers, unless functions set one themselves.
 LEVEL_VARIABLE: Final = "SCHEDULER_LOG_LEVEL"
 #: The loggers of the service itself.
@@ -69,6 +71,16 @@ def keep_own(handler: logging.Handler, level: str) -> None:
     _own_handlers.append(handler)
     for name in _OWN:
         logging.getLogger(name).setLevel(level.upper())
+
+
+def lines_of(record: logging.LogRecord, formatter: logging.Formatter) -> list[str]:
+    """The formatted lines of a record, or one that says that its own code raises."""
+    try:
+        return formatter.format(record).splitlines()
+    except Exception as error:
+        # The repr of a message that is no text is the user's code, too.
+        message = repr(record.msg)[:200] if type(record.msg) is str else f"a {class_name(record.msg)}"
+        return [f"{message} cannot be formatted: {class_name(error)}"]
 
 
 def level_of_text(text: str, otherwise: str) -> str:

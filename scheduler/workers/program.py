@@ -22,7 +22,7 @@ from typing import Any
 from ..core.breaker import Verdict
 from ..core.run import Outcome
 from ..core.timestamps import instant
-from ..errors import FunctionError, SchedulerError, UnknownFunctionError, is_refusal
+from ..errors import FunctionError, SchedulerError, UnknownFunctionError, class_name, is_refusal
 from ..executors import outcome
 from ..functions import log_records
 from ..functions.calling import invoke
@@ -190,8 +190,8 @@ def _print_traceback(error: BaseException, output: RunOutput) -> None:
     """Write the traceback, from the user's first frame on, to the run's lines."""
     try:
         text = "".join(traceback.format_exception(from_users_frame(error)))
-    except Exception as another:
-        text = f"{type(error).__name__}, whose text raises {type(another).__name__}\n"
+    except BaseException as another:
+        text = f"{class_name(error)}, whose text raises {class_name(another)}\n"
     output.add_error(text)
 
 

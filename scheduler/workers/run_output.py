@@ -175,9 +175,5 @@ class RunRecords:
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            lines = self._formatter.format(record).splitlines()
-        except Exception as error:
-            lines = [f"{record.msg!r:.200} cannot be formatted: {type(error).__name__}"]
-        for text in lines:
+        for text in log_records.lines_of(record, self._formatter):
             self._output.add_line(log_records.level_name(record), text)

@@ -32,6 +32,11 @@ class Unprintable(Exception):
         raise RuntimeError("no text")
 
 
+class UnprintableExit(BaseException):
+    def __str__(self) -> str:
+        raise SystemExit
+
+
 RAISED: list[tuple[BaseException, int, int, str]] = [
     (LeanEngineError(123, "m"), 400, 123, "m"),
     (LeanEngineError("m"), 400, 1, "m"),
@@ -59,8 +64,9 @@ RAISED: list[tuple[BaseException, int, int, str]] = [
         "f() missing 1 required positional argument: 'x'",
     ),
     (SystemExit(3), 500, 1, "the function ended by SystemExit: 3"),
-    (GeneratorExit(), 500, 1, "the function ended by GeneratorExit: "),
+    (GeneratorExit(), 500, 1, "the function ended by GeneratorExit"),
     (Unprintable(), 500, 1, "unprintable Unprintable"),
+    (UnprintableExit(), 500, 1, "the function ended by UnprintableExit: unprintable UnprintableExit"),
 ]
 
 

@@ -40,6 +40,16 @@ class Hostile(Exception):
 Hostile.__name__ = "LeanEngineError"
 
 
+class _Nameless(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise SystemExit
+
+
+class Unnamed(Exception, metaclass=_Nameless):
+    """An exception whose class hides its name."""
+
+
 @pytest.mark.parametrize(
     ("error", "verdict", "text"),
     [
@@ -49,6 +59,9 @@ Hostile.__name__ = "LeanEngineError"
         (SDK.LeanCloudError(211, "no user"), Verdict.NEUTRAL, "LeanCloudError: LeanCloudError: [211] no user"),
         (UnknownFunctionError("f"), Verdict.FAILURE, "no function 'f'; there are no functions"),
         (ValueError("v"), Verdict.FAILURE, "ValueError: v"),
+        (AssertionError(), Verdict.FAILURE, "AssertionError"),
+        (KeyboardInterrupt(), Verdict.FAILURE, "KeyboardInterrupt"),
+        (Unnamed("u"), Verdict.FAILURE, "Unnamed: u"),
         (Hostile(), Verdict.FAILURE, "LeanEngineError (str() of the exception failed)"),
     ],
 )

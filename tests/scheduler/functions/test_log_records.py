@@ -97,3 +97,24 @@ def test_the_service_is_not_silenced() -> None:
         log_records._own_handlers.remove(handler)
         logging.getLogger("scheduler").setLevel(before)
     assert stream.getvalue() == "still here\n"
+
+
+class Hostile(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "lines"),
+    [
+        ("two\nlines of %s", ("text",), ["two", "lines of text"]),
+        ("%d", ("x",), ["'%d' cannot be formatted: TypeError"]),
+        (Hostile(), (), ["a Hostile cannot be formatted: RuntimeError"]),
+    ],
+)
+def test_a_record_whose_own_code_raises_is_a_line(message: object, arguments: tuple[str], lines: list[str]) -> None:
+    """Neither its message nor its arguments have to have a text."""
+    record = logging.LogRecord("shop", logging.INFO, __file__, 1, message, arguments, None)
+    assert log_records.lines_of(record, logging.Formatter()) == lines
