@@ -179,7 +179,7 @@ DEADLY = {
     "exit_at_once": "the worker process ended with exit status 7",
     "killed_as_memory_is_short": "the worker process was killed by SIGKILL",
     "abort": "the worker process was killed by SIGABRT",
-    "out_of_memory": "MemoryError: ",
+    "out_of_memory": "MemoryError",
 }
 
 
