@@ -85,6 +85,18 @@ def has_gone(process: ChildProcess, now: float) -> bool:
     return process.exit_status() is not None or process.cannot_be_killed(now)
 
 
+def has_had_its_time(process: ChildProcess, now: float, drain_until: float | None, silence_s: float) -> bool:
+    """Whether a replaced process is to be killed.
+
+    One that serves HTTP has until `drain_until` to finish its requests. One that has not answered for DRAIN_S finishes
+    none, and their clients wait for its end: it has AT_ONCE_S to answer.
+    """
+    if drain_until is None:
+        return process.is_silent(silence_s)
+    began_at = drain_until - DRAIN_S
+    return now >= drain_until or (process.silent_s > DRAIN_S and now >= began_at + AT_ONCE_S)
+
+
 def kill_named(process: ChildProcess) -> None:
     """Kill a process that does not end, and log it."""
     if not process.is_killed:

@@ -33,7 +33,7 @@ from .served_sources import ServedSources
 from .service_manager import ServiceManager
 from .sockets import Sockets
 from .stop_signals import StopSignals
-from .stopping import DRAIN_S, Stopping, has_gone, kill_named
+from .stopping import DRAIN_S, Stopping, has_gone, has_had_its_time, kill_named
 
 log = logging.getLogger("scheduler.up")
 
@@ -269,11 +269,11 @@ class Supervisor:
 
     def _end_retired(self, now: float) -> None:
         """Forget retired processes that have ended, and kill those that hang or whose time is over."""
-        for process, kill_at in list(self._retiring.items()):
+        for process, drain_until in list(self._retiring.items()):
             if has_gone(process, now):
                 self._take_messages(process)
                 del self._retiring[process]
-            elif now >= kill_at if kill_at is not None else process.is_silent(self._launch.silence_s(process.role)):
+            elif has_had_its_time(process, now, drain_until, self._launch.silence_s(process.role)):
                 kill_named(process)
 
     def _end(self, status: int | None) -> int:

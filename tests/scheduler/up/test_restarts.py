@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.up.process import CUT_S, ChildProcess
+from scheduler.up.stopping import AT_ONCE_S, DRAIN_S, has_had_its_time
 from scheduler.up.supervisor import status_of_failure
 from tests.scheduler.up_process import Up, children, cli, count_of, curl, up
 from tests.waiting import eventually
@@ -77,3 +78,14 @@ def test_a_process_that_is_unreachable_gets_a_second_not_the_time_of_one_that_is
     assert process.is_silent(30.0)
     process.silent_s = CUT_S - 0.1
     assert not process.is_silent(30.0)
+
+
+@pytest.mark.parametrize(("silent_s", "time_s"), [(0.0, DRAIN_S), (DRAIN_S - 1, DRAIN_S), (DRAIN_S + 1, AT_ONCE_S)])
+def test_clients_of_a_replaced_process_that_hangs_do_not_wait_for_it_as_long_as_for_others(
+    silent_s: float, time_s: float
+) -> None:
+    """What it has accepted is answered by no other process; its end closes the connections."""
+    process = object.__new__(ChildProcess)
+    process.silent_s = silent_s
+    assert not has_had_its_time(process, 100.0 + time_s - 0.1, 100.0 + DRAIN_S, silence_s=5.0)
+    assert has_had_its_time(process, 100.0 + time_s, 100.0 + DRAIN_S, silence_s=5.0)
