@@ -10,6 +10,14 @@ HIDDEN = "***"
 _TAKE_TOKENS = ("http", "https")
 #: Parameters of an address that are secrets, and those of libpq's `key=value` form.
 _SECRET = re.compile(r"([?&;\s][^=&;\s]*(?:pass|pwd|secret|token|credential|key)[^=&;\s]*=)[^&;\s]*", re.IGNORECASE)
+_LIBPQ = re.compile(
+    r"\s*(?:(?:dbname|password)\s*=|(?:(?:host|hostaddr|port|user|service)\s*=\s*\S+\s+)+(?:dbname|password|user|port)\s*=)"
+)
+
+
+def is_of_libpq(address: str) -> bool:
+    """Whether an address has libpq's other form, `host=… dbname=…`, which a store could take for the name of a file."""
+    return _LIBPQ.match(address) is not None
 
 
 def without_password(address: str) -> str:
@@ -20,7 +28,7 @@ def without_password(address: str) -> str:
     """
     scheme, separator, rest = address.partition("://")
     if not separator:
-        return address
+        return HIDDEN if is_of_libpq(address) else address
     if rest.count("@") > 1:
         # An unencoded password may contain any character, so its end is unknown.
         return f"{scheme}://{HIDDEN}"

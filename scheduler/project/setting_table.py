@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
+from ..core.addresses import is_of_libpq
 from ..default_rules import LEANCLOUD, STANDARD
 from ..default_rules import VARIABLE as RULES_VARIABLE
 from ..executors import kinds
@@ -43,6 +44,13 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("expected text that is not blank")
     return value
+
+
+def _store(value: object) -> str:
+    text = _text(value)
+    if is_of_libpq(text):
+        raise ValueError("expected a path or postgresql://USER@HOST/DATABASE, not libpq's names and values")
+    return text
 
 
 def _one_of(*choices: str) -> Callable[[object], str]:
@@ -155,7 +163,7 @@ EXECUTOR_SETTINGS = {setting.name: setting for kind in kinds.KINDS.values() for 
 #: All settings, except those of executors from other packages.
 SETTINGS: Mapping[str, Setting] = {
     "target": Setting(_text, ("SCHEDULER_TARGET",)),
-    "store": Setting(_text, ("SCHEDULER_STORE",)),
+    "store": Setting(_store, ("SCHEDULER_STORE",)),
     "durability": Setting(_one_of(*DURABILITIES), ("SCHEDULER_DURABILITY",)),
     "store_timeout_s": Setting(_seconds, ("SCHEDULER_STORE_TIMEOUT_S",)),
     "host": Setting(_text, ("SCHEDULER_HOST",)),

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from ..core.addresses import without_password
+from ..core.addresses import is_of_libpq, without_password
 from ..errors import StoreError
 
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
@@ -22,6 +22,8 @@ def parse_url(address: str | os.PathLike[str]) -> URL:
         raise StoreError(f"a store must be a path, sqlite:///FILE or postgresql://…, got {type(text).__name__}")
     if not text.strip():  # which SQLite takes for a store in memory
         raise StoreError("a store needs the path of a file, or an address; got an empty text")
+    if is_of_libpq(text):
+        raise StoreError("a store is postgresql://USER@HOST/DATABASE or a path, not libpq's names and values")
     if "://" not in text:
         return URL.create("sqlite", database=text)
     shown = without_password(text)

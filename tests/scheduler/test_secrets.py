@@ -94,8 +94,19 @@ def test_an_address_is_shown_without_its_password(odd: str, tail: str) -> None:
 
 def test_what_is_no_secret_is_shown() -> None:
     """Paths and addresses without a password are as they were; of others, the user and the host."""
-    for text in ("/a/b@c.db", "x:y@z", "postgresql://h/d", "postgresql://u@h:1/d", "redis://h", "https://h/a?b=c"):
+    for text in (
+        "/a/b@c.db",
+        "x:y@z",
+        "user=5/a.db",
+        "host=x",
+        "postgresql://h/d",
+        "postgresql://u@h:1/d",
+        "redis://h",
+        "https://h/a?b=c",
+    ):
         assert without_password(text) == text
+    for text in ("host=h password=x", "password = 'x y' host=h", "port=1 user=u host=h password=x", "dbname=d"):
+        assert without_password(text) == "***"
     assert without_password("amqp://u:p@h:1//v") == "amqp://u:***@h:1//v"
     assert without_password("postgresql://h/d?sslmode=require&password=x&y=z") == (
         "postgresql://h/d?sslmode=require&password=***&y=z"

@@ -246,6 +246,7 @@ def test_a_store_opened_read_only_says_so(tmp_path: Path) -> None:
         ("sqlite:///x.db?timeout=abc", "a setting in the address is wrong"),
         ("postgresql://me:secret@host:notaport/x", "'postgresql://me:...@host:notaport/x' is not a store"),
         ("/nonexistent/folder/a.db", "cannot be opened"),
+        ("host=h dbname=x password=secret", "not libpq's names and values"),
     ],
 )
 def test_an_invalid_address_is_refused(url: str, words: str) -> None:
