@@ -42,6 +42,7 @@ from .pages import (
     timer,
     timers,
     transfer,
+    undo,
 )
 from .pages import api as api_page
 from .proxies import TrustedProxies
@@ -97,6 +98,8 @@ ROUTES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("/alerts", "alerts", "GET", alerts.show),
     ("/checkup", "checkup", "GET", checkup.show),
     ("/changes", "changes", "GET", changes.show),
+    ("/changes/<int:change_id>/undo", "undo", "GET", undo.show),
+    ("/changes/<int:change_id>/undo", "undo_post", "POST", undo.undo_post),
     ("/logs", "logs", "GET", logs.show),
     ("/settings", "settings", "GET", settings.show),
     ("/settings", "preferences_post", "POST", settings.keep),

@@ -66,7 +66,7 @@ def _of_timer(record: ChangeRecord) -> str:
     parts = [f"{record.former_name} → {record.name}"] if record.action is Action.RENAMED else []
     for name, before, after in differing(record):
         label = say(f"attribute.{name}", name)
-        parts.append(f"{label}: {_of_attribute(name, before)} → {_of_attribute(name, after)}")
+        parts.append(f"{label}: {attribute_text(name, before)} → {attribute_text(name, after)}")
     return "; ".join(parts)
 
 
@@ -83,11 +83,11 @@ def _whole_timer(values: Mapping[str, Any]) -> str:
     """A short description of an added or removed timer."""
     if "function" not in values or "trigger" not in values:
         return ""
-    parts = [f"{t('timer.calls')} {values['function']}", _of_attribute("trigger", values["trigger"])]
+    parts = [f"{t('timer.calls')} {values['function']}", attribute_text("trigger", values["trigger"])]
     return "; ".join(parts if values.get("enabled") else [*parts, t("state.disabled")])
 
 
-def _of_attribute(name: str, value: Any) -> str:
+def attribute_text(name: str, value: Any) -> str:
     """The value of a timer's attribute, in words where it has some."""
     if name == "breaker":
         state = "closed" if value is None else value.get("state")

@@ -48,6 +48,7 @@ DONE = frozenset(
         "ended",
         "changed",
         "cancelled",
+        "undone",
     }
 )
 

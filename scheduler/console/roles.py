@@ -73,6 +73,8 @@ NEEDS: Mapping[str, Role] = MappingProxyType(
         "remove_timer_post": Role.OPERATOR,
         "change_timers": Role.OPERATOR,
         "cancel_run": Role.OPERATOR,
+        "undo": Role.OPERATOR,
+        "undo_post": Role.OPERATOR,
         "end_token": Role.OPERATOR,
     }
 )

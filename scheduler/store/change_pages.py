@@ -73,6 +73,12 @@ class ChangeHistory:
             rows = connection.execute(query.order_by(changes.c.id.desc()).limit(limit + 1)).all()
             return end_of_page(connection, rows, limit, portion, changes.c.id, changes.c.at, _record_of)
 
+    def get(self, change_id: int) -> ChangeRecord | None:
+        """One change; None if there is none, or no longer."""
+        with self._store.reading() as connection:
+            row = connection.execute(select(changes).where(changes.c.id == change_id)).first()
+        return None if row is None else _record_of(row)
+
 
 def former_names(connection: Connection, name: str, environment: str) -> list[tuple[str, int, datetime]]:
     """The former names of a timer, latest first, each with the id and the instant of the change that ended it."""

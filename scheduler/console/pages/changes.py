@@ -7,11 +7,13 @@ from typing import Any
 from flask import request
 
 from ...store.change_pages import ChangeFilter, ChangeHistory, ChangeRecord
-from ...store.change_recording import Subject, Way
+from ...store.change_recording import Action, Subject, Way
 from ..change_words import differences, kind_of, object_of
 from ..current import console
+from ..links import link
 from ..reader import reader
 from ..rendering import render
+from ..undoing import can_undo
 from .position import position
 
 _TEXTS = ("name", "environment", "author")
@@ -35,6 +37,17 @@ def show() -> str:
     )
 
 
+def _undo(record: ChangeRecord) -> str | None:
+    """The address of the page that undoes a change; None if there is none."""
+    if can_undo(record):
+        return link("undo", change_id=record.id)
+    if record.action is not Action.ADDED:
+        return None
+    if record.subject is Subject.TIMER:
+        return link("remove_timer", environment=record.environment, name=record.name)
+    return link("pauses") if record.subject is Subject.PAUSE else None
+
+
 def _row(record: ChangeRecord) -> dict[str, Any]:
     is_timer = record.subject is Subject.TIMER
     is_seen = reader().sees("params") or not is_timer
@@ -45,4 +58,5 @@ def _row(record: ChangeRecord) -> dict[str, Any]:
         "kind": kind_of(record),
         "text": differences(record) if is_seen else "",
         "why": record.why if is_seen else "",
+        "undo": _undo(record) if reader().is_operator else None,
     }

@@ -19,7 +19,7 @@ TEMPLATES = sorted((Path(app.__file__).parent / "templates").glob("*.html"))
 #: Every route, with an address of it.
 ADDRESSES = [
     pytest.param(
-        re.sub(r"<any.*?>", "production", rule).replace("<name:name>", "report").replace("<int:run_id>", "1"),
+        re.sub(r"<int:\w+>", "1", re.sub(r"<any.*?>", "production", rule)).replace("<name:name>", "report"),
         endpoint,
         method,
         id=f"{method}-{endpoint}",
