@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from ..core.timer import Environment
+from ..errors import SchedulerError
 from ..fleet.broker import celery_app, check_installed, prepare, queues
 from ..fleet.recycling import ChildLimits
 from ..fleet.service_manager import WorkerReports
 from ..formats.json import print_json_line
-from ..project.project import current_project
+from ..functions.descriptions import described
+from ..functions.registry import Registry
+from ..project.project import Project, current_project
 from ..project.setting_table import LOG_FORMATS, LOG_LEVELS
+from ..store.catalogue import replace_functions
 from ..up.log_setup import log_to_stderr
 from ..up.nonblocking_output import nonblocking_stdio
 from ..up.service_manager import ServiceManager
 from .options import json_option, served_environment_option, store_option
+
+log = logging.getLogger("scheduler.worker")
 
 
 @click.command("worker")
@@ -59,6 +67,7 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
     loaded = project.load_to_serve(project.required_target_name(target))
     environments = [project.only_environment] if project.only_environment else list(Environment)
     functions = loaded.registry.names()
+    _record_functions(project, environments, loaded.registry)
     reports.status = f"serving {' and '.join(environments)}: {len(functions)} functions, {workers} at a time"
     # Until Celery handles it.
     signal.signal(signal.SIGTERM, _end)
@@ -76,6 +85,16 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
         alerts=settings.alerts,
         limits=ChildLimits(settings.executor_setting("worker_max_runs"), settings.executor_setting("worker_max_mb")),
     )
+
+
+def _record_functions(project: Project, environments: Sequence[Environment], registry: Registry) -> None:
+    """Replace the functions in the catalogue of the store, for the console; a failure is logged, and changes no run."""
+    try:
+        with project.open_store() as store:
+            for environment in environments:
+                replace_functions(store, environment, described(registry))
+    except SchedulerError as error:
+        log.warning("the console does not know the functions of this worker: %s", error)
 
 
 def _end(*_: object) -> None:

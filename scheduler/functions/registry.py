@@ -69,7 +69,7 @@ class Registry:
             name = _name_of(function)
             self.define(function)
             self._implied.add(name)
-        declared = TimerDeclaration(name, schedule, types.MappingProxyType(dict(options)), _place_of(function))
+        declared = TimerDeclaration(name, schedule, types.MappingProxyType(dict(options)), place_of(function))
         self.timers.append(declared)
         return function
 
@@ -125,7 +125,8 @@ def _name_of(function: Callable[..., Any]) -> str:
     return _checked(name)
 
 
-def _place_of(function: Callable[..., Any]) -> str:
+def place_of(function: Callable[..., Any]) -> str:
+    """The file and line of a function, as in `cloud.py:12`; empty for one that has none."""
     try:
         code = getattr(inspect.unwrap(function), "__code__", None)
     except ValueError:  # it wraps itself

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -22,9 +23,11 @@ from ..errors import ConfigError, StoreError
 from ..executors import Executor
 from ..executors.thread import ThreadExecutor
 from ..functions.binding import bind
+from ..functions.descriptions import described
 from ..functions.loading import registry_of
 from ..functions.registry import Registry
 from ..store.calendars import CalendarTable
+from ..store.catalogue import replace_functions
 from ..store.change_pages import ChangeHistory
 from ..store.database import Store
 from ..store.pause_table import PauseTable
@@ -124,6 +127,7 @@ class Scheduler(ManagedTimers):
         for executor in set(self._executors.values()):
             if isinstance(executor, ProcessExecutor):
                 executor.start()
+        self._record_functions()
         self._courier = CourierProcess(self.store, self.store.alerts.rules, ping_private=self._ping_private)
         self._courier.__enter__()
         self._daemon = Daemon(
@@ -139,6 +143,13 @@ class Scheduler(ManagedTimers):
             self._metrics.watch(self._daemon, self.store)
         self._thread = threading.Thread(target=self._daemon.run, name="scheduler", daemon=True)
         self._thread.start()
+
+    def _record_functions(self) -> None:
+        """Replace the functions in the catalogue of the store, for the console; timers fire without it."""
+        if self._registry is not None:
+            with contextlib.suppress(StoreError):
+                for environment in self._executors:
+                    replace_functions(self.store, environment, described(self._registry))
 
     def stop(self, *, timeout_s: float | None = None) -> None:
         """Start no more runs, wait for the current ones, and release all resources.

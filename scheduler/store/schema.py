@@ -24,7 +24,7 @@ from sqlalchemy import (
 from ..core.attributes import ATTRIBUTES
 
 #: The newest migration. A store of an older one is upgraded, a store of a newer one refused.
-HEAD = "0019"
+HEAD = "0020"
 
 metadata = MetaData()
 #: SQLite numbers rows only in a column declared INTEGER.
@@ -290,6 +290,19 @@ Index(
     alerts.c.next_attempt_at,
     sqlite_where=text(_TO_DELIVER),
     postgresql_where=text(_TO_DELIVER),
+)
+
+# The functions of each environment, as the process that has loaded them last describes them; see catalogue.py.
+functions = Table(
+    "functions",
+    metadata,
+    Column("environment", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("signature", Text, nullable=False),
+    # The first line of its documentation.
+    Column("doc", Text, nullable=False),
+    # Its file and line, as in `cloud.py:12`.
+    Column("place", Text, nullable=False),
 )
 
 # Who may use the console: the SHA-256 of each token, link and session; see console/tokens.py.

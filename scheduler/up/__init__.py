@@ -12,7 +12,7 @@
 | console | the process of the web console |
 | line_relay | the lines of all processes that answer HTTP, in the supervisor |
 | daemon, executors, metrics_endpoint | the process that fires timers |
-| supervisor_messages, call_log, declared_timers | what it writes into the store for the processes that answer HTTP |
+| supervisor_messages, call_log, declared_timers, served_functions | what it stores for those that answer HTTP |
 | one_process | both in one process |
 | http_server, sockets, stop_signals, service_manager | serving until an order to stop |
 | run_reports, log_setup, nonblocking_output | what is printed and logged meanwhile |

@@ -18,6 +18,7 @@ from ..console.installed import how_to_install, is_installed
 from ..core.timer import Environment
 from ..engine.credentials import Keys, our_keys
 from ..formats.json import print_json_line
+from ..functions.descriptions import described
 from ..functions.source_snapshot import current
 from ..project.function_check import missing_functions
 from ..project.keys import KEYS_FILE
@@ -44,6 +45,7 @@ def report_of_functions(loaded: Target, keys_from: str, declared: dict[str, Any]
     return {
         "target": loaded.name,
         "functions": registry.names(),
+        "catalogue": described(registry),
         "hooks": [f"{event} of {class_name}" for class_name, event in registry.hook_names()],
         "keys": keys_from,
         "app_id": keys.app_id,

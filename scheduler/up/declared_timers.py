@@ -19,6 +19,7 @@ from ..project.project import Project
 from ..store.database import Store
 from ..store.declaration_sync import Change, DeclarationEffect, Synchronised, synchronise_valid
 from ..store.declarations import as_data, from_data, read_declarations
+from .served_functions import record_functions
 
 #: Declarations as JSON values.
 Reported = Mapping[str, Any]
@@ -41,6 +42,7 @@ def apply_all(store: Store, functions: Mapping[str, Any], project: Project) -> C
     Invalid declarations of a preview are logged, and are not an error.
     """
     done = apply(store, functions["declared"], project, project.environment)
+    record_functions(store, functions, project)
     log_preview = apply_preview(store, functions.get("preview_declared"), project, functions.get("preview_target"))
 
     def log_all() -> None:

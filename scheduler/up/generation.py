@@ -66,7 +66,7 @@ class Generation:
     def functions(self) -> dict[str, Any]:
         """The reports of the functions and of the preview's, which are None if the preview does not start."""
         preview = self._preview.report("loaded") if self._preview else {}
-        of_preview = {f"preview_{name}": preview.get(name) for name in ("functions", "declared", "target")}
+        of_preview = {f"preview_{name}": preview.get(name) for name in ("functions", "catalogue", "declared", "target")}
         return {**self._webs[0].report("loaded"), **of_preview}
 
     @property

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..core.timer import Environment
 from ..project.project import Project
 from ..store.database import Store
 from .call_log import CallLogWriter
 from .declared_timers import apply_preview
 from .handover import Channel
 from .orders import Orders
+from .served_functions import record
 
 if TYPE_CHECKING:
     from ..metrics import Metrics
@@ -48,6 +50,7 @@ class SupervisorMessages:
             _count(self._metrics, message)
 
     def _declare(self, preview: Mapping[str, Any]) -> None:
+        record(self._store, Environment.STAGE, preview["catalogue"])
         apply_preview(self._store, preview["declared"], self._project, preview["target"])()
 
     def wait_for_last_lines(self, orders: Orders) -> None:

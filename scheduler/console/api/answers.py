@@ -246,11 +246,14 @@ class ImportResultModel(AnswerModel):
 
 
 class FunctionModel(AnswerModel):
-    """A function that timers call."""
+    """A function that a process has loaded or that timers call; the description is null if none has loaded it."""
 
     name: str
     environments: list[str]
     timers: int
+    signature: str | None
+    doc: str | None
+    place: str | None
 
 
 class InstanceModel(AnswerModel):

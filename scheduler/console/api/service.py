@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Response
-from sqlalchemy import func, select
 
 from ...doctor.findings import Severity
 from ...errors import ConfigError
@@ -17,32 +16,30 @@ from ...store.alert_queue import AlertQueue
 from ...store.change_pages import ChangeFilter, ChangeHistory
 from ...store.change_recording import Subject
 from ...store.pause_table import PauseTable
-from ...store.schema import timers
 from ...store.statistics import read_statistics
 from ..checkup import findings
 from ..current import console
+from ..pages.functions import listed_functions
 from ..pages.settings import setting_rows
 from ..reader import reader
 from .context import answer, author, default_zone, instant_of, listed, number_of, past_instant_of
 from .problems import ProblemError
 from .requests import ChangesQuery, NamePath, PageQuery, PauseBody, ResumeBody, TokenBody
 
-#: The most functions that are listed.
-_MAX_FUNCTIONS = 10_000
-
 
 def functions() -> Response:
-    """The functions that timers call, with the number of timers; the console loads no code of the user."""
-    query = select(timers.c.function, timers.c.environment, func.count()).group_by(
-        timers.c.function, timers.c.environment
-    )
+    """The functions that were loaded or that timers call, with the number of timers, in production first."""
     found: dict[str, dict[str, Any]] = {}
-    with console().store.reading() as connection:
-        rows = connection.execute(query.order_by(timers.c.function).limit(2 * _MAX_FUNCTIONS)).all()
-    for name, environment, count in rows:
-        entry = found.setdefault(name, {"name": name, "environments": [], "timers": 0})
-        entry["environments"] = sorted([*entry["environments"], environment])
-        entry["timers"] += count
+    for function in listed_functions():
+        about = function.description
+        described = {name: getattr(about, name, None) for name in ("signature", "doc", "place")}
+        if about and not reader().sees("params"):
+            described["signature"] = None
+        entry = found.setdefault(function.name, {"name": function.name, "environments": [], "timers": 0, **described})
+        entry["environments"].append(function.environment)
+        entry["timers"] += function.timers
+        if entry["place"] is None:
+            entry |= described
     return listed(list(found.values()), None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -22,6 +23,7 @@ from ...store.timer_pages import TimerFilter, page_of_timers
 from .. import drawing
 from ..current import author, console
 from ..links import go
+from ..offered_names import offered_names
 from ..preview import MAX_TEXT, Preview, faults_of, fires_by_day, preview
 from ..rendering import render
 from ..timer_form import FIRST, KIND, TimerForm, changes, form_of_request, form_of_timer, more
@@ -167,10 +169,16 @@ def _page(form: TimerForm, mode: str, *, entry: StoredTimer | None = None, their
         first=FIRST,
         more=more(),
         kind_field=KIND,
+        offered=_offered(),
         why=request.form.get("why", ""),
         defaults=_defaults(),
         **_meaning(form),
     )
+
+
+def _offered() -> Mapping[str, Sequence[str]]:
+    """The names that each field offers; most offer none."""
+    return defaultdict(list, offered_names(console().store))
 
 
 def _kinds_of(kinds: Sequence[type[Trigger]]) -> dict[str, str]:

@@ -1,41 +1,58 @@
-"""The functions that timers call, and how many timers call each."""
+"""The functions: those of the catalogue, and those that timers call, with the number of timers that call each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import func, select
 
+from ...store.catalogue import CataloguedFunction, read_functions
 from ...store.schema import timers
 from ..current import console
 from ..rendering import render
 
-#: The most functions that are listed.
-_MOST = 1_000
+#: The most functions that timers call, of which the page reads.
+_MOST = 2_000
 
 
-class Called(NamedTuple):
-    """A function, the number of timers that call it, and how many of these are enabled, in one environment."""
+class ListedFunction(NamedTuple):
+    """A function of an environment, the number of timers that call it, and how many of these are enabled.
 
-    function: str
+    Its description is None if no process has loaded it.
+    """
+
+    name: str
     environment: str
     timers: int
     enabled: int
+    description: CataloguedFunction | None
 
 
 def show() -> str:
     """The page."""
-    return render("functions.html", functions=list(_read()))
+    functions = listed_functions()
+    known = {function.environment for function in functions if function.description}
+    return render("functions.html", functions=functions, known=known)
 
 
-def _read() -> Iterable[Called]:
-    enabled = func.count().filter(timers.c.enabled)
+def listed_functions() -> Sequence[ListedFunction]:
+    """The functions of the catalogue and of timers, by name and environment."""
+    catalogue = {(found.name, found.environment): found for found in read_functions(console().store)}
+    called = _called()
+    return [
+        ListedFunction(name, environment, *called.get((name, environment), (0, 0)), catalogue.get((name, environment)))
+        for name, environment in sorted(catalogue.keys() | called.keys())
+    ]
+
+
+def _called() -> dict[tuple[str, str], tuple[int, int]]:
+    """The number of timers that call a function of an environment, and how many of these are enabled."""
     query = (
-        select(timers.c.function, timers.c.environment, func.count(), enabled)
+        select(timers.c.function, timers.c.environment, func.count(), func.count().filter(timers.c.enabled))
         .group_by(timers.c.function, timers.c.environment)
         .order_by(timers.c.function, timers.c.environment)
         .limit(_MOST)
     )
     with console().store.reading() as connection:
-        return [Called._make(row) for row in connection.execute(query)]
+        return {(name, environment): (n, enabled) for name, environment, n, enabled in connection.execute(query)}

@@ -29,5 +29,11 @@
     field.focus();
     field.dispatchEvent(new Event("input", { bubbles: true }));
   });
+  // Tags are a list: each name is offered after those that are typed already.
+  const tags = document.getElementById("field-tags"), names = [...(tags?.list?.options ?? [])].map((option) => option.value);
+  tags?.addEventListener("input", () => {
+    const before = tags.value.slice(0, tags.value.lastIndexOf(",") + 1);
+    [...(tags.list?.options ?? [])].forEach((option, place) => { option.value = before + names[place]; });
+  });
   show();
 })();

@@ -14,6 +14,8 @@ from scheduler.console.names import segment
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.timestamps import stamp
 from scheduler.core.triggers import Cron, Every
+from scheduler.functions.descriptions import FunctionDescription
+from scheduler.store.catalogue import replace_functions
 from scheduler.store.change_pages import ChangeHistory
 from scheduler.store.change_recording import Way
 from scheduler.store.runs import RunHistory
@@ -317,3 +319,33 @@ def test_names_of_authors_have_room(place: Place) -> None:
     for page in ("/pauses", "/changes"):
         assert '<td class="by">operator 0' in browser.get(page).text
     assert ".rows .by { min-width: 10rem }" in browser.get("/static/console.css").text
+
+
+def test_functions_are_described(place: Place) -> None:
+    """By signature and documentation; a function that a timer calls and that was not loaded is marked."""
+    place.fill()
+    known = [FunctionDescription("clean", "(days: int = 7)", "Remove what is old.", "cloud.py:9")]
+    replace_functions(place.store, Environment.PRODUCTION, known)
+    page = place.browser().get("/functions").text
+    for text in ("clean", "(days: int = 7)", "Remove what is old.", "cloud.py:9"):
+        assert text in page
+    assert page.count("not among the functions that were loaded last") == 1
+
+
+def test_a_viewer_from_whom_parameters_are_hidden_sees_no_defaults(make_place: Callable[..., Place]) -> None:
+    """They may be secrets."""
+    place = make_place(console_hide=["params"])
+    replace_functions(place.store, Environment.PRODUCTION, [FunctionDescription("clean", "(key='sesame')")])
+    assert "sesame" not in place.browser("viewer").get("/functions").text
+    assert "sesame" in place.browser().get("/functions").text
+
+
+def test_the_editor_offers_names(place: Place) -> None:
+    """Functions that are loaded or called, tags of timers, and calendars."""
+    place.fill()
+    replace_functions(place.store, Environment.PRODUCTION, [FunctionDescription("clean")])
+    page = place.browser().get("/timers/new").text
+    for field, name in (("function", "clean"), ("function", "send"), ("tags", "billing"), ("calendar", "firm")):
+        offered = re.search(f'<datalist id="field-{field}-names">(.*?)</datalist>', page)
+        assert offered
+        assert f'<option value="{name}">' in offered[1]

@@ -10,6 +10,8 @@ import pytest
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
 from scheduler.formats import timer_lists
+from scheduler.functions.descriptions import FunctionDescription
+from scheduler.store.catalogue import replace_functions
 
 from ..conftest import HOSTILE, Place
 from .conftest import CRON, Program
@@ -29,6 +31,24 @@ def test_what_the_service_is(place: Place, program: Program) -> None:
     settings = {item["name"]: item for item in program.get("settings")["items"]}
     assert settings["console_port"] == {"name": "console_port", "value": "3001", "origin": "the default"}
     assert {item["name"] for item in program.get("checkup")["items"]} >= {"store", "timers", "clock"}
+
+
+def test_functions_are_described(place: Place, program: Program) -> None:
+    """Those that a process has loaded, called or not; the description of production comes first."""
+    replace_functions(
+        place.store, Environment.PRODUCTION, [FunctionDescription("clean", "(days=7)", "Tidy.", "c.py:3")]
+    )
+    replace_functions(place.store, Environment.STAGE, [FunctionDescription("clean", "()")])
+    assert program.get("functions")["items"] == [
+        {
+            "name": "clean",
+            "environments": ["production", "stage"],
+            "timers": 0,
+            "signature": "(days=7)",
+            "doc": "Tidy.",
+            "place": "c.py:3",
+        }
+    ]
 
 
 def test_changes_are_found(place: Place, program: Program) -> None:
