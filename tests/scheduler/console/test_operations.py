@@ -96,7 +96,9 @@ def test_a_paused_timer_waits(place: Place) -> None:
 def changes_of(place: Place, language: str) -> list[str]:
     """The rows of the page of changes as plain text, the latest first."""
     page = place.browser(**{"Accept-Language": language}).get("/changes").text
-    rows = re.findall(r'<th scope="row">(.*?)</td></tr>', page, re.DOTALL)
+    listed = page.partition('id="rows"')[2].partition("</table>")[0]
+    listed = re.sub(r'<a href="[^"]*">(Undo|撤销)</a>', "", listed)
+    rows = re.findall(r'<th scope="row">(.*?)</td></tr>', listed, re.DOTALL)
     return [" ".join(unescape(re.sub(r"<[^>]*>", " ", row)).split()) for row in rows]
 
 
