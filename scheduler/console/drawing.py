@@ -147,7 +147,10 @@ LINE_WIDTH, LINE_UP, LINE_DOWN = 960, 26, 22
 #: The spans of timelines, in hours.
 _SPANS = [
     timedelta(hours=hours)
-    for hours in (1 / 60, 1 / 30, 1 / 12, 1 / 6, 1 / 2, 1, 2, 4, 8, 12, 24, 48, 96, 240, 480, 960, 2_400, 4_800, 9_600)
+    for hours in (
+        *(1 / 60, 1 / 30, 1 / 12, 1 / 6, 1 / 2, 1, 2, 4, 6, 8, 12, 24, 48, 72, 96, 168, 240, 360, 480, 960),
+        *(2_400, 4_800, 9_600),
+    )
 ]
 
 
@@ -163,6 +166,10 @@ class Timeline:
     coming: str
     #: Instants on the axis, and where they are.
     ticks: Sequence[tuple[float, datetime]]
+
+    def x_of(self, at: datetime) -> float:
+        """Where an instant is on the axis."""
+        return round((at - self.start) / (self.end - self.start) * LINE_WIDTH, 1)
 
 
 def timeline(

@@ -15,6 +15,7 @@ from ...store.runs import RunFilter, RunHistory
 from ...store.statistics import has_live_daemon
 from ...store.timer_pages import TimerKey
 from .. import drawing
+from ..clock_shifts import clock_shifts
 from ..current import author, console
 from ..digest import queries
 from ..digest.reading import unread_before
@@ -47,6 +48,7 @@ def show(environment: str, name: str) -> str:
         unread = unread_before(digest)
     fires = next_fires(timer.schedule, now, _FIRES_DRAWN) if timer.enabled else []
     year = min(max(request.args.get("year", now.astimezone(tz).year, type=int), _FIRST_YEAR), _LAST_YEAR)
+    line = _timeline(timer, marks, fires, now)
     return render(
         "timer.html",
         entry=entry,
@@ -61,7 +63,8 @@ def show(environment: str, name: str) -> str:
         marks=marks,
         numbers=queries.numbers_of(marks),
         durations=drawing.durations(marks, limit_s=timer.limit_s),
-        timeline=_timeline(timer, marks, fires, now),
+        timeline=line,
+        shifts=clock_shifts([timer.trigger.tz or reader().zone_name], line.start, line.end) if line else [],
         unread=unread,
         drawing=drawing,
         definition=_definition(timer),

@@ -16,7 +16,7 @@
     j: () => move(1),
     k: () => move(-1),
     x: choose,
-    e: () => marked("e")?.click(),
+    ...Object.fromEntries(["e", "+", "-"].map((key) => [key, () => marked(key)?.click()])),
   };
   let goes = false;
   document.addEventListener("keydown", (event) => {

@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 pytest.importorskip("flask")
 
 from quartzcron import CronExpression, CronSyntaxError
-from scheduler.console.messages import code_of, said
+from scheduler.console.findings_zh import CHECKS, CLAUSES
+from scheduler.console.messages import code_of, said, said_finding, said_of_line
 from scheduler.console.messages_zh import FIELDS, MESSAGES
+from scheduler.core.timer import Environment
+from scheduler.doctor import machine, store_checks
+from scheduler.errors import TimerError
+from scheduler.formats import timer_lists
+from scheduler.formats.pause_text import pause_text
+from scheduler.store.pauses import scope_text
 
+#: The modules whose texts are in findings of the page.
+_OF_FINDINGS = {machine.__name__, store_checks.__name__, pause_text.__module__, scope_text.__module__}
+_CRON = '"function":"f","cron":"0 0 8 * * ?"'
+#: Lists of timers with each fault that one may have.
+LISTS = [
+    "",
+    "name,function,cron\na,f,0 75 25 * * MON\n,f,0 0 8 * * ?\n"
+    "b,,0 0 8 * * ?\na,f,0 0 8 * * ?\nc,f,0 0 8 * * ?,x,y\nd,f,\n",
+    "name,nonsense\na,b",
+    "name,expressions\na,b",
+    "name,name\na,b",
+    "name;function;cron;limit;enabled;tags;params;tz;retries;environment;misfire\n"
+    "a;f;0 0 8 * * ?;x;q;q;[1];X/Y;x;moon;x\n",
+    "name|function\na|b",
+    '[{"name":"a"',
+    '{"name":"a"}{"name":"b"}',
+    '{"a":1}',
+    '[1,"x"]',
+    '[{"name":1,"function":2,"cron":3}]',
+    f'[{{"name":"a","name":"b",{_CRON},"params":{{"a":1,"a":2}}}}]',
+    '[{"name":"a","function":"f","cron":"* * * * *","every":5}]',
+    '[{"name":"a","function":"f","every":0},{"name":"b","function":"f","every":"x"}]',
+    '[{"name":"c","function":"f","cron":"0 0 0 30 2 ?"}]',
+    'name,function,cron\n"a,b\n',
+    "[" * 100_000,
+    f'[{{"name":"..",{_CRON},"limit":-1}},{{"name":" x",{_CRON},"tags":[1]}},{{"name":"{"y" * 300}",{_CRON}}}]',
+    f'[{{"name":"e\u0301",{_CRON},"roll":"next","then":5,"ping_url":"x","starts_at":"zz","ends_at":5}}]',
+    "\n".join(["name,function,cron"] + [f"a{number},f,bad" for number in range(30)]),
+]
 #: Texts with each problem that an expression may have.
 INVALID = [
     *(
@@ -103,6 +143,59 @@ def test_a_row_says_every_value_it_has(code: str, english: str, chinese: str) ->
     shown = said("zh", english.format(*values))
     assert shown == chinese.format(*values)
     assert re.fullmatch(r"[a-z_]+", code)
+
+
+def _said_by(function: Callable[..., Any]) -> Iterator[str]:
+    """The literal clauses of a function's texts of two words or more, without its docstring and SQL."""
+    tree = ast.parse(inspect.getsource(function)).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    docstring = tree.body[0].value if ast.get_docstring(tree) and isinstance(tree.body[0], ast.Expr) else None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node is not docstring:
+            clauses = (clause.strip(" ;,:()") for clause in node.value.split("; "))
+            yield from (text for text in clauses if " " in text and not re.match("[A-Z]{4,} ", text))
+
+
+def test_every_finding_is_said_in_chinese() -> None:
+    """Each clause that a check of the page may say is part of a row, and so is each name of a check."""
+    checks = [machine.check_clock, machine.check_zone_databases, machine.check_versions, scope_text, pause_text]
+    checks += [value for value in vars(store_checks).values() if inspect.isfunction(value)]
+    clauses = {clause for check in checks if check.__module__ in _OF_FINDINGS for clause in _said_by(check)}
+    rows = [english for english, _ in CLAUSES]
+    assert {clause for clause in clauses if not any(clause in row for row in rows)} - CHECKS.keys() == set()
+    assert len(clauses) > 40
+
+
+@pytest.mark.parametrize(("english", "chinese"), CLAUSES, ids=[row[0][:40] for row in CLAUSES])
+def test_a_clause_says_every_value_it_has(english: str, chinese: str) -> None:
+    """And is found by its own sentence, before shorter ones that fit too."""
+    values = [f"<{number}>" for number in range(len(re.findall(r"\{\+?\}", english)))]
+    assert said_finding("zh", english.replace("{+}", "{}").format(*values)) == chinese.format(*values)
+
+
+def test_a_finding_is_said_clause_by_clause() -> None:
+    """With names, paths and errors as they are; an unknown clause stays in English."""
+    finding = "2 daemons: a (process 1, since noon); b; c (process 2, since noon), and 3 expired leases; all is well"
+    assert said_finding("zh", finding) == (
+        "2 个守护进程：a（进程 1，自 noon 起）；b；c（进程 2，自 noon 起），另有 3 个过期的租约；all is well"
+    )
+    assert said_finding("en", finding) == finding
+    assert said_finding("zh", "a; b") == "a; b"
+    assert said_finding("zh", "1 timer, 1 enabled; " + "x is open after " * 1_000).startswith(
+        "1 个任务，1 个已启用；x is"
+    )
+
+
+@pytest.mark.parametrize("text", LISTS, ids=[text[:30] for text in LISTS])
+def test_faults_of_a_list_are_said_in_chinese(text: str) -> None:
+    """Each with its line and column; the values stay as they were typed."""
+    with pytest.raises(TimerError) as caught:
+        _ = timer_lists.read(text, environment=Environment.PRODUCTION, tz="UTC", limit_s=15).timers
+    for fault in str(caught.value).splitlines():
+        shown = said_of_line("zh", fault)
+        what = shown.partition("：")[2] if shown.startswith("第") else shown
+        assert re.search("[\u4e00-\u9fff]", what), fault
+        assert said_of_line("en", fault) == fault
 
 
 def test_every_field_has_a_name() -> None:
