@@ -30,6 +30,7 @@ from ..store.database import Store, store_of
 from ..store.entered_runs import enter_run
 from ..store.rows import breaker_of, line_columns, timer_of
 from ..store.schema import lines, runs, timers
+from ..store.statements import Bulk, Query
 from .abandoned_runs import end_run, lose_probes
 from .alert_causes import passed_over as events_of
 from .batch import Batch, StateChange
@@ -177,7 +178,7 @@ class Claims:
             # Only after the rows were locked, as in _claim_due.
             with_open = timers_with_open_runs(connection, [row[0] for row in rows])
             batch = Batch(now, until=until, owner=self._lease.id, grace=self._grace, alerts=store_of(connection).alerts)
-            for timer_id, _, since, _ in rows:
+            for timer_id, _, since in rows:
                 if timer_id not in with_open:
                     batch.begin(cached[timer_id], since)
             tasks += batch.write(connection)
@@ -287,7 +288,7 @@ class Claims:
         )
 
     def _claim_due(
-        self, connection: Connection, now: datetime, query: Select[Any], parameters: Mapping[str, Any]
+        self, connection: Connection, now: datetime, query: Query, parameters: Mapping[str, Any]
     ) -> list[Task]:
         rows, cached = self._due.read(connection, query, parameters)
         if not rows:
@@ -328,7 +329,7 @@ class Claims:
                 write_results(connection, self._lease.id, ended)
                 changes = enter_retries_and_move_breakers(connection, ended)
             if printed:
-                connection.execute(insert(lines), [line_columns(line) for line in printed])
+                _LINES.execute(connection, [tuple(line_columns(line).values()) for line in printed])
         self._unknown.record_committed()
         self._report_breakers(changes)
 
@@ -340,6 +341,9 @@ class Claims:
         for name, before, after in changes:
             if before.state is not after.state:
                 self._on_breaker(name, before, after)
+
+
+_LINES = Bulk(insert(lines), ("run_id", "at", "level", "text"))
 
 
 def _is_missed(task: Task, timer: CachedTimer, late: timedelta) -> bool:

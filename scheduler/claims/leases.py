@@ -35,6 +35,7 @@ from ..errors import LeaseLostError
 from ..store.database import Store
 from ..store.rows import task_of
 from ..store.schema import daemons, runs, timers
+from ..store.statements import Query
 from .abandoned_runs import abandon
 from .alert_causes import alert_of_lost_daemons
 from .open_runs import WITH_TIMER
@@ -167,7 +168,7 @@ class Lease:
 
         Until the transaction ends, no other daemon can take over its runs (invariant 3).
         """
-        if connection.execute(_MINE, {"daemon": self.id}).scalar() is None:
+        if not _MINE.rows(connection, daemon=self.id):
             raise LeaseLostError(_LOST)
 
     def take_over(self, now: datetime, monotonic: float) -> TakenOver:
@@ -247,7 +248,9 @@ class Lease:
 
 
 # FOR KEY SHARE: it blocks a takeover, which locks the row FOR UPDATE, but not the renewal of the lease.
-_MINE = select(daemons.c.id).where(daemons.c.id == bindparam("daemon")).with_for_update(read=True, key_share=True)
+_MINE = Query(
+    select(daemons.c.id).where(daemons.c.id == bindparam("daemon")).with_for_update(read=True, key_share=True)
+)
 _LOST = "this daemon's lease ran out, and its runs were taken over"
 
 

@@ -21,7 +21,7 @@ from ..core.timestamps import stamp, stamp_or_none
 from ..store.change_recording import Author, Way, record_changes
 from ..store.rows import BREAKER, breaker_columns, breaker_of, storable
 from ..store.schema import CHAINED, TROUBLED, runs, timers
-from ..store.statements import Among, Bulk
+from ..store.statements import Among, Bulk, Query
 from ..store.stored_timer import stored_timer_of
 from ..store.timer_changes import edited
 from .alert_causes import alert_of_endings
@@ -34,9 +34,11 @@ log = logging.getLogger("scheduler.claims")
 #: Not the id of a timer: others follow some timer.
 _HAS_CHAINS = -1
 #: Timers whose breaker is not closed, or has counted a failure, and _HAS_CHAINS: few, with indexes on these conditions.
-_TROUBLED = union_all(
-    select(timers.c.id).where(text(TROUBLED)),
-    select(literal_column(str(_HAS_CHAINS))).where(select(timers.c.id).where(text(CHAINED)).exists()),
+_TROUBLED = Query(
+    union_all(
+        select(timers.c.id).where(text(TROUBLED)),
+        select(literal_column(str(_HAS_CHAINS))).where(select(timers.c.id).where(text(CHAINED)).exists()),
+    )
 )
 # In the order of ids, as in every transaction (leases.py).
 _LOCK_TIMERS = Among(select(timers).order_by(timers.c.id).with_for_update(key_share=True), timers.c.id)
@@ -99,7 +101,7 @@ def enter_retries_and_move_breakers(connection: Connection, ended: Sequence[tupl
     failed = [pair for pair in ended if pair[1].verdict is Verdict.FAILURE]
     retried = enter_retries(connection, failed) if failed else ()
     disabled = _disable_failed(connection, [pair for pair in failed if pair[0].run_id not in retried])
-    troubled = set(connection.execute(_TROUBLED).scalars())
+    troubled = {row[0] for row in _TROUBLED.rows(connection)}
     moves: list[StateChange] = []
     if troubled or failed:
         for_good = [pair for pair in ended if pair[0].run_id not in retried]

@@ -19,7 +19,8 @@ other files ask only for the properties below, such as `has_server`. schema.py a
     cut                           an interrupt                         nothing: answers have a time limit
     acquire_mutex                 nothing: there is one writer         an advisory lock
     new_run_ids                   the highest id and up                a sequence
-    compile_bulk, execute_bulk    executemany, one row at a time       one statement on arrays
+    prepare, run                  on the driver's connection           by SQLAlchemy
+    compile_bulk, execute_bulk    fifty rows at a time, or executemany one statement on arrays
     is_among, list_parameter      json_each of a JSON text             = ANY of an array
     complaints                    SQLite's messages and meanings       PostgreSQL's messages and meanings
 """
@@ -27,7 +28,7 @@ other files ask only for the properties below, such as `has_server`. schema.py a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -234,6 +235,14 @@ class Store:
 
     def new_run_ids(self, connection: Connection, count: int) -> Sequence[int]:
         """Ascending ids for new runs, for a transaction that writes."""
+        raise NotImplementedError
+
+    def prepare(self, statement: Any) -> Any:
+        """A statement in the form that `run` takes; see statements.Query."""
+        raise NotImplementedError
+
+    def run(self, connection: Connection, prepared: Any, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """Run a prepared statement; returns its rows, empty for one that has none."""
         raise NotImplementedError
 
     def compile_bulk(

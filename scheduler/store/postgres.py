@@ -5,7 +5,7 @@ Programs on many machines read and write it at the same time, so a transaction l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from math import ceil
@@ -107,6 +107,13 @@ class PostgresStore(Store):
             "SELECT nextval(pg_get_serial_sequence('runs', 'id')) FROM generate_series(1, %s)", (count,)
         )
         return sorted(ids.scalars())
+
+    def prepare(self, statement: Any) -> Any:
+        return statement
+
+    def run(self, connection: Connection, prepared: Any, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        result = connection.execute(prepared, parameters)
+        return result.all() if result.returns_rows else []
 
     def compile_bulk(
         self, statement: Any, names: Sequence[str], constants: dict[str, ColumnElement[Any]]
