@@ -141,14 +141,8 @@ class CalendarTable:
         def finish(connection: Connection, _: list[EditedTimer]) -> None:
             before = _row(connection, name)
             connection.execute(update(calendars).where(calendars.c.name == name).values(values))
-            change = NewChange(
-                Action.CHANGED,
-                name,
-                before=_summary(calendar_of(before.content), before.source),
-                after=_summary(working_days, source),
-                subject=Subject.CALENDAR,
-            )
-            plan.record([change])
+            change = NewChange(Action.CHANGED, name, before=_stored_summary(before), subject=Subject.CALENDAR)
+            plan.record([change._replace(after=_summary(working_days, source))])
 
         moved = carry_out(self._store, plan, compute, plans_first=True, finish=finish)
         return tuple(
@@ -167,7 +161,7 @@ class CalendarTable:
                 named = ", ".join(map(repr, users[:3])) + (" and others" if len(users) > 3 else "")
                 raise TimerError(f"calendar {name!r} is used by {named}; give them another one first", field="calendar")
             connection.execute(delete(calendars).where(calendars.c.name == name))
-            summary = _summary(calendar_of(row.content), row.source)
+            summary = _stored_summary(row)
             removed = NewChange(Action.REMOVED, name, before=summary, subject=Subject.CALENDAR)
             record_changes(connection, [removed], by, now=now or datetime.now(UTC))
 
@@ -205,6 +199,10 @@ def _summary(working_days: WorkingDays, source: str) -> dict[str, object]:
         "source": source,
         "digest": calendar_digest(working_days),
     }
+
+
+def _stored_summary(row: Row[Any]) -> dict[str, object]:
+    return _summary(calendar_of(row.content), row.source)
 
 
 def _replanned(plan: TimerPlan, stored: StoredTimer, working_days: WorkingDays, digest: str) -> PlannedEdit:

@@ -52,9 +52,9 @@ def test_a_changed_calendar_moves_the_next_fires_of_its_timers(store: Store) -> 
         "plain": at(START.date()),
     }  # fmt: skip
     assert timetable.get("t").timer.working_days == WorkingDays(holidays=[FRIDAY, START.date()])
-    assert [(change.subject, change.action) for change in ChangeHistory(store).page(limit=1).items] == [
-        ("calendar", "changed")
-    ]
+    (change,) = ChangeHistory(store).page(limit=1).items
+    assert (change.subject, change.action, change.name, change.environment) == ("calendar", "changed", "firm", None)
+    assert [values and values["holidays"] for values in (change.before, change.after)] == [0, 2]
 
 
 def test_a_daemon_fires_by_the_calendar_as_it_is_now(service: Service) -> None:
