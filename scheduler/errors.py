@@ -29,7 +29,8 @@ LeanCloudError                      the same, as LeanCloud's SDK raises it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 #: The text of a run by its outcome (engine protocol § 6).
@@ -37,6 +38,19 @@ TIMED_OUT = "timerAction timed-out and no fallback available."
 SHORT_CIRCUITED = "timerAction short-circuited and no fallback available."
 FAILED = "timerAction failed and no fallback available."
 NOT_QUEUED = "timerAction could not be queued for execution and no fallback available."
+
+
+def shown(value: object, most: int = 40) -> str:
+    """The beginning of the repr of a value that was given, for a message, whatever the value is.
+
+    >>> shown("a" * 100), shown(10**5000)
+    ("'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 'an int with too many digits')
+    """
+    try:
+        return f"{value!r:.{most}}"
+    except Exception:  # of the value's own repr; Python does not show an int of more than 4,300 digits
+        is_int = isinstance(value, int)
+        return "an int with too many digits" if is_int else f"a value of the type {type(value).__name__}"
 
 
 class SchedulerError(Exception):
@@ -49,6 +63,17 @@ class TimerError(SchedulerError, ValueError):
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+
+@contextmanager
+def error_of(name: str, environment: str, *, among: int) -> Iterator[None]:
+    """Name the timer at the beginning of a TimerError if it is one of several."""
+    try:
+        yield
+    except TimerError as error:
+        if among > 1:
+            error.args = (f"timer {name!r} in {environment}: {error}", *error.args[1:])
+        raise
 
 
 class DuplicateTimerError(TimerError):

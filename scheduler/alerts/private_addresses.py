@@ -10,6 +10,7 @@ import asyncio
 import socket
 from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
 
 from ..errors import ConfigError
 
@@ -43,6 +44,28 @@ def is_private(address: IPv4Address | IPv6Address) -> bool:
         if address.is_site_local:
             return True
     return not address.is_global or address.is_multicast or address.is_reserved
+
+
+def private_host(url: str | None) -> str | None:
+    """The host of an address if it can be seen to be private: localhost, or an address in numbers; else None.
+
+    >>> private_host("http://169.254.169.254/x"), private_host("http://[::1]:8/"), private_host("https://hc-ping.com/1")
+    ('169.254.169.254', '::1', None)
+    """
+    host = urlsplit(url or "").hostname
+    if host is None or host.rstrip(".") == "localhost":
+        return host
+    try:
+        return host if is_private(ip_address(host)) else None
+    except ValueError:  # a name, which is resolved for each request
+        return None
+
+
+def unsent_ping(url: str | None) -> str | None:
+    """Why a daemon that may not ping private addresses sends no ping there; None if it may be sent."""
+    host = private_host(url)
+    advice = "no ping is sent unless the service has ping_private = true in its scheduler.toml"
+    return None if host is None else f"{host} of its ping_url is a private address; {advice}"
 
 
 async def resolved(host: str, port: int, *, allow_private: bool) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from ..core.human_times import read_human, read_past
+from ..core.options import json_fault
 from ..core.timestamps import at_wall_time, iso_text
 from ..core.zone_names import zone
 from ..errors import TimerError
@@ -106,7 +107,7 @@ def _json(pair: str, value: str) -> Any:
     try:
         return json.loads(value, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        reason = f"{_short(pair)!r}: {_short(value)!r} is not JSON ({error}); write a text as key=text"
+        reason = f"{_short(pair)!r}: {_short(value)!r} is not JSON ({json_fault(error)}); write a text as key=text"
         raise click.BadParameter(reason) from None
 
 
@@ -114,7 +115,7 @@ def _object(text: str) -> dict[str, Any]:
     try:
         params = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise click.BadParameter(f"--params {_short(text)!r} is not JSON ({error})") from None
+        raise click.BadParameter(f"--params {_short(text)!r} is not JSON ({json_fault(error)})") from None
     if not isinstance(params, dict):
         raise click.BadParameter(f"--params must be a JSON object as in '{{\"n\": 3}}', got {_short(text)!r}")
     return params

@@ -65,7 +65,7 @@ def add(*, name: str, why: str, store: str | None, as_json: bool, **given: Any) 
     """Add a calendar of working days: of a country, of a file, or a working week, with --off and --work."""
     made, source = _made(given)
     if made is None:
-        week = given["week"] or "MON-FRI"
+        week = "MON-FRI" if given["week"] is None else given["week"]
         made, source = _checked({"week": week}), f"week {week}"
     working_days = _with_days(made, given)
     project = current_project(store=store)
@@ -91,11 +91,11 @@ def edit(*, name: str, why: str, store: str | None, as_json: bool, **given: Any)
         table = CalendarTable(opened)
         kept = table.get(name)
         made, source = _made(given)
-        if made is None and not (given["week"] or given["off"] or given["work"] or given["known_until"]):
+        if made is None and not _changes_days(given):
             raise click.UsageError("nothing to change; give --country, --ics, --csv, --week, --off or --work")
         if made is None:
             made, source = kept.working_days, kept.source
-            made = made if not given["week"] else _checked({**made.to_json(), "week": given["week"]})
+            made = made if given["week"] is None else _checked({**made.to_json(), "week": given["week"]})
         working_days = _with_days(made, given)
         moved = table.change(
             name, working_days, now=datetime.now(UTC), source=source, by=Author.of_process(Way.COMMAND_LINE, why)
@@ -189,7 +189,7 @@ def _made(given: dict[str, Any]) -> tuple[WorkingDays | None, str]:
             return working_days(value, given["subdivision"]), f"country {shown}"
         from quartzcron.contrib.calendar_files import from_csv, from_ics
 
-        week = given["week"] or "MON-FRI"
+        week = "MON-FRI" if given["week"] is None else given["week"]
         return (from_ics if named == ["ics"] else from_csv)(value, week=week), f"file {Path(value).name}"
     except ModuleNotFoundError as error:
         extra = "holidays" if error.name == "holidays" else "calendars"
@@ -200,6 +200,11 @@ def _made(given: dict[str, Any]) -> tuple[WorkingDays | None, str]:
         raise TimerError(f"{value}: cannot be read ({error.strerror or error})") from None
     except CronError as error:
         raise TimerError(str(error)) from None
+
+
+def _changes_days(given: dict[str, Any]) -> bool:
+    """Whether options change days of a calendar that is kept."""
+    return given["week"] is not None or bool(given["off"] or given["work"] or given["known_until"])
 
 
 def _with_days(made: WorkingDays, given: dict[str, Any]) -> WorkingDays:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
+from ..core.timer import Timer
 from ..formats import display
 from ..project.project import Project
 from ..store.database import Store
@@ -23,6 +24,18 @@ def opened_or_new(project: Project) -> Iterator[Store]:
         yield store
     if is_new:
         click.echo(f"there was no store here; made a new one: {path}", err=True)
+
+
+def warn_of_private_pings(project: Project, timers: Iterable[Timer]) -> None:
+    """Warn of timers whose pings no daemon with these settings sends, because their addresses are private."""
+    pinging = [timer for timer in timers if timer.ping_url is not None]
+    if not pinging or project.settings.ping_private:
+        return
+    from ..alerts.private_addresses import unsent_ping  # slow to import, and few timers need it
+
+    for timer in pinging:
+        if reason := unsent_ping(timer.ping_url):
+            click.echo(f"Warning: {display.plain(timer.name)}: {reason}", err=True)
 
 
 def hint_at_daemon(*, is_needed: bool) -> None:

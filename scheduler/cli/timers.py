@@ -42,7 +42,7 @@ from .options import (
 from .rename import copy_timer, rename_timer
 from .run import run_timer
 from .show import show_timer
-from .store_hints import hint_at_daemon, opened_or_new
+from .store_hints import hint_at_daemon, opened_or_new, warn_of_private_pings
 from .subcommands import Subcommands
 from .timer_names import check_known, names_argument, store_with_hints
 from .timer_options import (
@@ -139,6 +139,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         else:
             assumed = given["tz"] in (None, "")
             _print_added(entry, project, assumed=assumed, daemon_runs=has_live_daemon(store))
+        warn_of_private_pings(project, [entry.timer])
     warn_of_outdated_services(project)
 
 
@@ -300,6 +301,7 @@ def edit_timer(
         _print_timer(
             entry, f"changed {entry.timer.name}: {', '.join(changes)}{_next_fire(entry, project)}", project, as_json
         )
+        warn_of_private_pings(project, [entry.timer] if "ping_url" in changes else [])
 
 
 def _next_fire(entry: StoredTimer, project: Project) -> str:

@@ -39,7 +39,7 @@ from .options import (
     target_option,
     why_option,
 )
-from .store_hints import hint_at_daemon, opened_or_new
+from .store_hints import hint_at_daemon, opened_or_new, warn_of_private_pings
 
 _REQUIRED = ("name", "function", "cron", "seconds")
 _IMPORT_HELP = f"""Add the timers of a CSV or JSON list, all of them or none; `-` reads the list from stdin.
@@ -78,6 +78,7 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
         _add(project, timers, Author.of_process(Way.COMMAND_LINE, given["why"]))
     _print_added(project, timers, dry_run=dry_run, as_json=as_json)
     _print_zones(lines)
+    warn_of_private_pings(project, timers)
 
 
 #: More than a list of a million timers has.

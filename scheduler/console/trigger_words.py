@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import time
+from collections.abc import Mapping
+from datetime import date, time
 
 from quartzcron import CronExpression
 
@@ -18,9 +19,11 @@ _UNITS = ("years", "months", "weeks", "days")
 
 
 def words_of(trigger: Trigger, language: str) -> str:
-    """A trigger in words; one of another package, or a recurrence rule, as its own text."""
+    """A trigger in words, without its zone, which the page shows; that of another package, or a rule, as its own text.
+
+    Each of several triggers that have no zone in common has its zone behind it.
+    """
     if isinstance(trigger, Cron):
-        # The page shows the zone beside it.
         return CronExpression(trigger.expression).describe(language)
     if isinstance(trigger, Every):
         return _interval(trigger.seconds, language)
@@ -29,9 +32,19 @@ def words_of(trigger: Trigger, language: str) -> str:
     if isinstance(trigger, At):
         return _at(trigger, language)
     if isinstance(trigger, AnyOf):
-        return text(language, "words.or").join(words_of(part, language) for part in trigger.triggers)
+        has_zones = trigger.tz is None
+        first, *others = [_part(part, language, has_zone=has_zones) for part in trigger.triggers]
+        return text(language, "words.or").join([first, *(other[:1].lower() + other[1:] for other in others)])
     describe = getattr(trigger, "describe", None)
     return str(describe(language)) if callable(describe) else str(trigger)
+
+
+def _part(trigger: Trigger, language: str, *, has_zone: bool) -> str:
+    """One of several triggers in words; At shows offsets, and a rule its zone."""
+    words = words_of(trigger, language)
+    if has_zone and isinstance(trigger, Cron | Calendrical):
+        return text(language, "words.zoned", words=words, tz=trigger.tz)
+    return words
 
 
 def _interval(seconds: int, language: str) -> str:
@@ -42,9 +55,29 @@ def _interval(seconds: int, language: str) -> str:
 
 
 def _by_the_calendar(trigger: Calendrical, language: str) -> str:
-    parts = [text(language, f"words.{unit}", n=getattr(trigger, unit)) for unit in _UNITS if getattr(trigger, unit)]
+    numbers = {unit: number for unit in _UNITS if (number := getattr(trigger, unit))}
+    parts = [text(language, f"words.{unit}", n=number) for unit, number in numbers.items()]
+    if [*numbers.values()] == [1]:
+        parts = [text(language, f"words.{unit}.single") for unit in numbers]
     every = text(language, "words.and").join(parts)
-    return text(language, "words.calendrical", every=every, at=_time(trigger.at), start=trigger.start)
+    number = next(iter(numbers.values())) if len(numbers) == 1 else 0
+    on = _day_of(trigger, numbers, language)
+    return text(language, "words.calendrical", n=number, every=every, on=on, at=_time(trigger.at), start=trigger.start)
+
+
+def _day_of(trigger: Calendrical, numbers: Mapping[str, int], language: str) -> str:
+    """On which day an interval of weeks, months or years fires; it follows from the first one."""
+    start = trigger.start
+    assert isinstance(start, date)
+    if [*numbers] == ["weeks"]:
+        return text(language, "words.on_weekday", n=trigger.weeks, day=text(language, f"weekday.{start.weekday()}"))
+    if [*numbers] == ["years"]:
+        key = "words.on_leap_day" if (start.month, start.day) == (2, 29) else "words.on_date"
+        return text(language, key, day=f"{start:%m-%d}")
+    if trigger.months:
+        key = "words.on_late_day" if start.day > 28 else "words.on_day"
+        return text(language, key, n=0 if trigger.years else trigger.months, day=start.day)
+    return ""
 
 
 def _time(at: time) -> str:

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from ..errors import ConfigError
+from ..errors import ConfigError, shown
 from .addresses import without_password
 
 
@@ -282,14 +282,14 @@ def check_apprise_address(number: int, address: str) -> None:
 
 def check_url(name: str, url: object) -> str:
     """The address of a web server; ConfigError, which shows no password, if it is none."""
-    shown = without_password(url)[:80] if isinstance(url, str) else url
+    given = repr(without_password(url)[:80]) if isinstance(url, str) else shown(url)
     try:
         parts = urlsplit(url) if isinstance(url, str) and url.isprintable() and " " not in url else None
         is_sound = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_sound = False
     if not is_sound or not isinstance(url, str) or len(url) > MAX_ADDRESS_LENGTH:
-        raise ConfigError(f"{name} = {shown!r:.90}: expected an address of at most 2,000 characters, as in https://…")
+        raise ConfigError(f"{name} = {given}: expected an address of at most 2,000 characters, as in https://…")
     if "@" in urlsplit(url).netloc:
         raise ConfigError(f"{name} has a user or a password in front of its host, which would not be sent")
     return url

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from quartzcron.calendars import WorkingDays
 
-from ..errors import TimerError
+from ..errors import TimerError, shown
 from .fire_times import FireTimes
 from .kind_registry import chosen_kind, trigger_kind, trigger_kinds, trigger_options
 from .options import json_value
@@ -46,7 +46,7 @@ class United:
 def _read(value: Any) -> Any:
     triggers = json_value(value)
     if not isinstance(triggers, list) or not all(isinstance(trigger, dict) for trigger in triggers):
-        raise ValueError(f"""expected a JSON array of triggers as in [{{"every": 60}}], got {value!r:.40}""")
+        raise ValueError(f"""expected a JSON array of triggers as in [{{"every": 60}}], got {shown(value)}""")
     return triggers
 
 
@@ -79,11 +79,11 @@ class AnyOf(Trigger):
         for trigger in triggers:
             if not isinstance(trigger, Trigger):
                 raise TimerError(
-                    f"AnyOf takes triggers such as Cron('0 0 8 ? * MON'), got {trigger!r:.60}", field="trigger"
+                    f"AnyOf takes triggers such as Cron('0 0 8 ? * MON'), got {shown(trigger, 60)}", field="any_of"
                 )
         flat = tuple(dict.fromkeys(_flat(triggers)))
         if not 1 <= len(flat) <= MAX_TRIGGERS:
-            raise TimerError(f"AnyOf takes from 1 to {MAX_TRIGGERS} triggers, got {len(flat)}", field="trigger")
+            raise TimerError(f"AnyOf takes from 1 to {MAX_TRIGGERS} triggers, got {len(flat)}", field="any_of")
         object.__setattr__(self, "triggers", flat)
 
     def next_fire(self, after: datetime) -> datetime | None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from quartzcron.calendars import WorkingDays
 
 from ..default_rules import assumed_tz
-from ..errors import TimerError
+from ..errors import TimerError, shown
 from .fire_times import NEVER, FireTimes
 from .timestamps import at_wall_time, check_instant, in_utc, instant, stamp
 from .triggers import TZ, Trigger, TriggerOption, is_calendrical
@@ -27,7 +27,7 @@ def read_instants(value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return value
-    raise ValueError(f"expected instants as in 2026-12-24T18:00:00+08:00, got {value!r:.60}")
+    raise ValueError(f"expected instants as in 2026-12-24T18:00:00+08:00, got {shown(value, 60)}")
 
 
 def _cell(value: Any) -> str:
@@ -151,6 +151,6 @@ def _in_utc(given: Any, tz: tzinfo) -> datetime:
     found = in_utc("at", check_instant("at", given), tz)
     if found is None:
         raise TimerError(
-            f"at: expected an instant as in 2026-12-24T18:00:00+08:00, got {given!r:.60}", field="instants"
+            f"at: expected an instant as in 2026-12-24T18:00:00+08:00, got {shown(given, 60)}", field="instants"
         )
     return found

@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
+from ..errors import shown
 from .calendars import RollConvention
 from .chains import ThenOn
 from .misfire import MisfirePolicy
@@ -85,7 +86,7 @@ CONSOLE_WORDS = frozenset({"生产环境", "预备环境"})
 def _environment(value: Any) -> Environment:
     environment = ENVIRONMENTS.get(str(value).strip().lower())
     if environment is None:
-        raise ValueError(f"expected production or stage, got {value!r:.40}")
+        raise ValueError(f"expected production or stage, got {shown(value)}")
     return environment
 
 

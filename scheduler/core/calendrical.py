@@ -20,7 +20,7 @@ from quartzcron.search.compiled import with_layers
 from quartzcron.wall.days import FIRST_DAYS
 
 from ..default_rules import assumed_tz
-from ..errors import TimerError
+from ..errors import TimerError, shown
 from .at import AT
 from .fire_times import Compiled, FireTimes
 from .intervals import CalendarInterval, calendar_interval
@@ -124,11 +124,13 @@ class Calendrical(Trigger):
         for unit, most in _MOST.items():
             number = getattr(self, unit)
             if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= most:
-                raise TimerError(f"{unit} must be a whole number from 0 to {most:,}, got {number!r:.40}", field="every")
+                raise TimerError(
+                    f"{unit} must be a whole number from 0 to {most:,}, got {shown(number)}", field="every"
+                )
         if bool(self.years or self.months) == bool(self.weeks or self.days):
             raise TimerError(
                 "an interval by the calendar has years and months, or weeks and days, "
-                f"got {str(self.interval) or 'none'!r}",
+                f"got {repr(str(self.interval)) if any(self.interval) else 'none of them'}",
                 field="every",
             )
 
@@ -172,7 +174,7 @@ class Calendrical(Trigger):
     def from_options(cls, values: Mapping[str, Any]) -> Self:
         interval = calendar_interval(values["every"])
         if interval is None:
-            raise TimerError(f"{values['every']!r:.40} is not an interval by the calendar", field="every")
+            raise TimerError(f"{shown(values['every'])} is not an interval by the calendar", field="every")
         start = _read_date(values.get("start") or _FIRST)
         if values.get("on"):
             start = first_on(values["on"], start, interval)
@@ -202,7 +204,7 @@ def read_time(value: Any) -> time:
         found = None
     if found is None or found.tzinfo is not None or found.microsecond:
         raise TimerError(
-            f"at: expected a time of day as in 09:00 beside an interval by the calendar, got {alone!r:.40}", field="at"
+            f"at: expected a time of day as in 09:00 beside an interval by the calendar, got {shown(alone)}", field="at"
         )
     return found
 
@@ -218,7 +220,7 @@ def _read_date(value: Any) -> date:
     except ValueError:
         found = None
     if not isinstance(found, date) or isinstance(found, datetime):
-        raise TimerError(f"start: expected a date as in 2026-12-01, got {value!r:.40}", field="start")
+        raise TimerError(f"start: expected a date as in 2026-12-01, got {shown(value)}", field="start")
     if not _FIRST <= found <= _LAST:
         raise TimerError(f"start: {found} is outside the years {FIRST_YEAR} to {LAST_YEAR}", field="start")
     return found
@@ -237,7 +239,7 @@ def first_on(day: str, start: date, interval: CalendarInterval) -> date:
             raise TimerError(f"on: {day} goes with an interval of weeks, got {str(interval)!r}", field="on")
         return start + timedelta(days=(_WEEK.index(week_day) - start.weekday()) % 7)
     expected = "a day of the month from 1 to 31" if by_months else "one day of the week such as TUE"
-    raise TimerError(f"on: expected {expected} beside {str(interval)!r}, got {day!r:.40}", field="on")
+    raise TimerError(f"on: expected {expected} beside {str(interval)!r}, got {shown(day)}", field="on")
 
 
 _LONG_WEEK = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")

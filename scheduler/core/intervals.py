@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from ..errors import shown
+
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 _CALENDAR = ("year", "month", "week", "day")
 #: The words for each unit.
@@ -51,12 +53,12 @@ def read_interval(value: Any) -> int | str:
     if re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
         return int(text)
     parts = _parts(text)
-    if parts is None:
-        raise ValueError(f"{EXPECTED}, got {value!r:.40}")
+    if parts is None or not any(parts.values()):
+        raise ValueError(f"{EXPECTED}, got {shown(value)}")
     if parts.keys() <= set(_CALENDAR):
         return str(CalendarInterval(*(parts.get(unit, 0) for unit in _CALENDAR)))
     if not parts.keys() <= _SECONDS.keys():
-        raise ValueError(f"{text!r:.40} mixes units of the clock with those of the calendar; use either")
+        raise ValueError(f"{shown(text)} mixes units of the clock with those of the calendar; use either")
     return sum(_SECONDS[unit] * number for unit, number in parts.items())
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import shown
+
 _TRUTH = {
     **dict.fromkeys(("true", "yes", "on", "1", "是", "启用", "已启用"), True),
     **dict.fromkeys(("false", "no", "off", "0", "否", "停用", "未启用"), False),
@@ -44,7 +46,7 @@ def whole(value: Any) -> int:
             return int(value)
         except ValueError:
             pass
-    raise ValueError(f"expected a whole number, got {value!r:.40}")
+    raise ValueError(f"expected a whole number, got {shown(value)}")
 
 
 def number(value: Any) -> float:
@@ -54,15 +56,23 @@ def number(value: Any) -> float:
             return float(value)
         except (ValueError, OverflowError):
             pass
-    raise ValueError(f"expected a number of seconds, got {value!r:.40}")
+    raise ValueError(f"expected a number of seconds, got {shown(value)}")
 
 
 def truth(value: Any) -> bool:
     """True or False, as true, yes, on, 1, false, no, off or 0, or in Chinese."""
     read = _TRUTH.get(str(value).strip().lower())
     if read is None:
-        raise ValueError(f"expected true or false, got {value!r:.40}")
+        raise ValueError(f"expected true or false, got {shown(value)}")
     return read
+
+
+def json_fault(error: Exception) -> str:
+    """What is wrong with a JSON text, or with a value that has none, by the error of the json module."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    # Python's own words name a function of the interpreter.
+    return "a number has too many digits" if str(error).startswith("Exceeds the limit") else str(error)
 
 
 def json_value(value: Any) -> Any:
@@ -72,7 +82,7 @@ def json_value(value: Any) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"invalid JSON: {error}") from None
+        raise ValueError(f"invalid JSON: {json_fault(error)}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from quartzcron.fields import FIRST_YEAR, LAST_YEAR
 
 from ..default_rules import assumed_tz
-from ..errors import TimerError
+from ..errors import TimerError, shown
 from .zone_names import named, zone
 
 MAX_LENGTH = 4_000
@@ -71,7 +71,9 @@ def read_rule(text: object, tz: str | None) -> RecurrenceRule:
 
 def _lines(text: object) -> list[_Line]:
     if not isinstance(text, str) or not text.strip() or len(text) > MAX_LENGTH:
-        raise rule_fault(f"expected a rule as in {_EXAMPLE}, of at most {MAX_LENGTH:,} characters, got {text!r:.60}")
+        raise rule_fault(
+            f"expected a rule as in {_EXAMPLE}, of at most {MAX_LENGTH:,} characters, got {shown(text, 60)}"
+        )
     unfolded = re.sub(r"\r?\n[ \t]", "", text.strip())
     return [_line(line.strip()) for line in unfolded.splitlines() if line.strip()]
 
@@ -129,7 +131,7 @@ def _check(parts: Mapping[str, str], *, has_start: bool) -> None:
         value = parts.get(name, "1")
         if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= most and len(value) < 10):
             hint = "; UNTIL has no such limit" if name == "COUNT" else ""
-            raise rule_fault(f"{name} must be from 1 to {most:,}, got {value[:20]}{hint}")
+            raise rule_fault(f"{name} must be from 1 to {most:,}, got {value!r:.20}{hint}")
 
 
 def _date_time(params: tuple[str, ...], value: str) -> tuple[datetime, str | None]:

@@ -61,5 +61,5 @@ def _numbers(parts: Mapping[str, str], name: str) -> list[int]:
     most = 23 if name == "BYHOUR" else 59
     listed = [value for value in parts.get(name, "").split(",") if value]
     if not all(value.isascii() and value.isdigit() and int(value[:4]) <= most for value in listed):
-        raise rule_fault(f"{name} has numbers from 0 to {most}, got {parts[name][:40]}")
+        raise rule_fault(f"{name} has numbers from 0 to {most}, got {parts[name]!r:.40}")
     return [int(value) for value in listed]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from quartzcron.calendars import WorkingDays
 
-from ..errors import TimerError
+from ..errors import TimerError, shown
 from .attributes import ATTRIBUTES, Delivery, Environment
 from .calendars import RollConvention, check_calendar, on_working_days
 from .chains import ThenOn, check_circle
@@ -145,7 +145,8 @@ class Timer:
                 object.__setattr__(self, name, checked)
         if not isinstance(self.trigger, Trigger):
             raise TimerError(
-                f"a trigger must be a Trigger such as Cron('0 0 8 ? * MON') or Every(60), got {self.trigger!r}",
+                "a trigger must be a Trigger such as Cron('0 0 8 ? * MON') or Every(60), "
+                f"got {shown(self.trigger, 80)}",
                 field="trigger",
             )
         if self.jitter_s:

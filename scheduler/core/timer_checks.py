@@ -9,8 +9,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from ..errors import ConfigError, TimerError
+from ..errors import ConfigError, TimerError, shown
 from .alerts import check_url
+from .options import json_fault
 
 MAX_NAME_LENGTH = 200
 MAX_PARAMS_BYTES = 65_536
@@ -33,8 +34,8 @@ def check_name(what: str, name: object) -> str:
     if not isinstance(name, str) or not name.strip():
         own = getattr(name, "__name__", None)
         hint = f"; give its name, {own!r}" if callable(name) and isinstance(own, str) else ""
-        shown = "a function" if hint else repr(name)
-        raise TimerError(f"a timer needs a {what}: expected text that is not blank, got {shown}{hint}", field=what)
+        given = "a function" if hint else shown(name)
+        raise TimerError(f"a timer needs a {what}: expected text that is not blank, got {given}{hint}", field=what)
     if len(name) > MAX_NAME_LENGTH:
         raise TimerError(f"{what} has {len(name)} characters; at most {MAX_NAME_LENGTH} are allowed", field=what)
     # A member of an enum, or of another subclass of str, formats as something else than its text.
@@ -48,7 +49,8 @@ def _check_printable(what: str, text: str, field: str) -> str:
         # Cc: control, Cf: format (bidirectional overrides), Cs: lone surrogates, Zl/Zp: line separators
         if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
             raise TimerError(
-                f"{what} {text!r:.80} has the control character U+{ord(character):04X} at column {column}", field=field
+                f"{what} {shown(text, 80)} has the control character U+{ord(character):04X} at column {column}",
+                field=field,
             )
     return text
 
@@ -71,7 +73,7 @@ def check_new_names(name: str, function: str) -> None:
 
 def check_description(text: object) -> str:
     if not isinstance(text, str):
-        raise TimerError(f"a description must be text, got {text!r:.80}", field="description")
+        raise TimerError(f"a description must be text, got {shown(text, 80)}", field="description")
     if len(text) > MAX_DESCRIPTION_LENGTH:
         raise TimerError(
             f"a description has {len(text):,} characters; at most {MAX_DESCRIPTION_LENGTH:,} are allowed",
@@ -108,7 +110,7 @@ def check_tags(tags: object) -> tuple[str, ...]:
     if tags == ():
         return ()
     if isinstance(tags, str) or not isinstance(tags, Iterable):
-        raise TimerError(f"tags must be a list of texts, got {tags!r:.80}", field="tags")
+        raise TimerError(f"tags must be a list of texts, got {shown(tags, 80)}", field="tags")
     given = sorted({check_tag(tag) for tag in tags})
     if len(given) > MAX_TAGS:
         raise TimerError(f"a timer has at most {MAX_TAGS} tags, got {len(given)}", field="tags")
@@ -118,7 +120,7 @@ def check_tags(tags: object) -> tuple[str, ...]:
 
 def check_tag(tag: object) -> str:
     if not isinstance(tag, str) or not tag.strip():
-        raise TimerError(f"a tag must be text that is not blank, got {tag!r:.80}", field="tags")
+        raise TimerError(f"a tag must be text that is not blank, got {shown(tag, 80)}", field="tags")
     if len(tag) > MAX_TAG_LENGTH:
         raise TimerError(f"a tag has {len(tag)} characters; at most {MAX_TAG_LENGTH} are allowed", field="tags")
     if "," in tag:
@@ -132,7 +134,7 @@ def read_tags(value: Any) -> tuple[str, ...]:
         return tuple(tag.strip() for tag in value.split(",") if tag.strip())
     if isinstance(value, list) and all(isinstance(tag, str) for tag in value):
         return tuple(value)
-    raise ValueError(f"expected tags as in 'billing, nightly', got {value!r:.40}")
+    raise ValueError(f"expected tags as in 'billing, nightly', got {shown(value)}")
 
 
 def check_then(names: object) -> tuple[str, ...]:
@@ -141,7 +143,7 @@ def check_then(names: object) -> tuple[str, ...]:
         return ()
     given = (names,) if isinstance(names, str) else names
     if not isinstance(given, Iterable):
-        raise TimerError(f"then must be a list of names of timers, got {names!r:.80}", field="then")
+        raise TimerError(f"then must be a list of names of timers, got {shown(names, 80)}", field="then")
     checked = tuple(dict.fromkeys(_check_follower(name) for name in given))
     if len(checked) > MAX_FOLLOWERS:
         raise TimerError(f"at most {MAX_FOLLOWERS} timers follow one, got {len(checked)}", field="then")
@@ -164,10 +166,10 @@ def read_then(value: Any) -> tuple[str, ...]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"invalid JSON: {error}") from None
+            raise ValueError(f"invalid JSON: {json_fault(error)}") from None
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return tuple(value)
-    raise ValueError(f"expected names of timers as in 'load, report', got {value!r:.40}")
+    raise ValueError(f"expected names of timers as in 'load, report', got {shown(value)}")
 
 
 def then_text(names: tuple[str, ...]) -> str:
@@ -185,12 +187,14 @@ def params_text(params: Mapping[str, Any]) -> str:
         raise TimerError(f"parameters must be a JSON object, got {type(params).__name__}", field="params")
     for key in params:
         if not isinstance(key, str):
-            raise TimerError(f"parameter names must be strings, got {key!r}", field="params")
+            raise TimerError(f"parameter names must be strings, got {shown(key)}", field="params")
     try:
         encoded = _COMPACT.encode(dict(params))
         size = len(encoded.encode())
     except (TypeError, ValueError, RecursionError) as error:
-        raise TimerError(f"{_not_json(params)} cannot be encoded as JSON: {error}", field="params") from error
+        raise TimerError(
+            f"{_not_json(params)} cannot be encoded as JSON: {json_fault(error)}", field="params"
+        ) from error
     if size > MAX_PARAMS_BYTES:
         raise TimerError(
             f"parameters take {size} bytes, at most {MAX_PARAMS_BYTES} are allowed; store them and pass a reference",
@@ -216,7 +220,7 @@ def check_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def check_enabled(enabled: object) -> bool:
     if not isinstance(enabled, bool):
-        raise TimerError(f"enabled must be True or False, got {enabled!r}", field="enabled")
+        raise TimerError(f"enabled must be True or False, got {shown(enabled)}", field="enabled")
     return enabled
 
 
@@ -233,7 +237,7 @@ def check_choice(name: str, choices: Mapping[str, StrEnum], value: str) -> StrEn
     try:
         return choices[value]
     except (KeyError, TypeError):
-        raise TimerError(f"{name} must be one of {', '.join(choices)}; got {value!r}", field=name) from None
+        raise TimerError(f"{name} must be one of {', '.join(choices)}; got {shown(value)}", field=name) from None
 
 
 def check_count(what: str, value: object) -> int:
@@ -248,7 +252,8 @@ def check_count(what: str, value: object) -> int:
 def check_jitter(jitter_s: object) -> int:
     if isinstance(jitter_s, bool) or not isinstance(jitter_s, int) or not 0 <= jitter_s <= MAX_JITTER_S:
         raise TimerError(
-            f"a jitter must be a whole number of seconds from 0 to {MAX_JITTER_S}, got {jitter_s!r}", field="jitter_s"
+            f"a jitter must be a whole number of seconds from 0 to {MAX_JITTER_S}, got {shown(jitter_s)}",
+            field="jitter_s",
         )
     return jitter_s
 
@@ -264,7 +269,9 @@ def check_gap(jitter_s: int, gap: timedelta | None) -> None:
 
 def check_retries(retries: object) -> int:
     if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= MAX_RETRIES:
-        raise TimerError(f"retries must be a whole number from 0 to {MAX_RETRIES}, got {retries!r}", field="retries")
+        raise TimerError(
+            f"retries must be a whole number from 0 to {MAX_RETRIES}, got {shown(retries)}", field="retries"
+        )
     return retries
 
 
@@ -280,28 +287,28 @@ def check_backoff(backoff_s: object) -> float:
 def check_whole(name: str, most: int, value: object) -> int:
     """Refuse anything but a whole number from 0 to `most`."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise TimerError(f"{name} must be a whole number from 0 to {most:,}, got {value!r:.40}", field=name)
+        raise TimerError(f"{name} must be a whole number from 0 to {most:,}, got {shown(value)}", field=name)
     return value
 
 
 def check_seconds(name: str, value: object) -> float:
     """Refuse anything but a number of seconds from 0 to a year."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_LATE_S:
-        raise TimerError(f"{name} must be a number of seconds from 0 to {MAX_LATE_S:,}, got {value!r:.40}", field=name)
+        raise TimerError(f"{name} must be a number of seconds from 0 to {MAX_LATE_S:,}, got {shown(value)}", field=name)
     return value
 
 
 def check_truth(name: str, value: object) -> bool:
     """Refuse anything but True and False."""
     if not isinstance(value, bool):
-        raise TimerError(f"{name} must be True or False, got {value!r:.40}", field=name)
+        raise TimerError(f"{name} must be True or False, got {shown(value)}", field=name)
     return value
 
 
 def check_threshold(threshold: object) -> int:
     if isinstance(threshold, bool) or not isinstance(threshold, int) or not 0 <= threshold <= 1_000_000:
         raise TimerError(
-            f"a breaker threshold must be from 1 to 1,000,000 failures, or 0 = never; got {threshold!r:.40}",
+            f"a breaker threshold must be from 1 to 1,000,000 failures, or 0 = never; got {shown(threshold)}",
             field="breaker_threshold",
         )
     return threshold
@@ -309,4 +316,4 @@ def check_threshold(threshold: object) -> int:
 
 def _plain(number: object) -> str:
     """A number as the user wrote it, 0 and not 0.0; the repr of anything else."""
-    return f"{number:g}" if isinstance(number, float) else repr(number)
+    return f"{number:g}" if isinstance(number, float) else shown(number)

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from ..errors import TimerError
+from ..errors import TimerError, shown
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -76,7 +76,7 @@ def read_instant(value: Any) -> datetime | None:
     try:
         return datetime.fromisoformat(iso_text(value))
     except (AttributeError, ValueError):
-        raise ValueError(f"expected an instant as in 2026-01-05T08:00:00+08:00, got {value!r:.60}") from None
+        raise ValueError(f"expected an instant as in 2026-01-05T08:00:00+08:00, got {shown(value, 60)}") from None
 
 
 def check_instant(name: str, given: Any) -> datetime | None:

@@ -19,7 +19,7 @@ from quartzcron import CronError, CronExpression
 from quartzcron.calendars import WorkingDays
 
 from ..default_rules import DEFAULT_TZ_HELP, assumed_tz
-from ..errors import TimerError
+from ..errors import TimerError, shown
 from .fire_times import Compiled, FireTimes
 from .intervals import calendar_interval, read_interval, seconds_of
 from .options import Option, trimmed, word
@@ -190,6 +190,8 @@ class Cron(Trigger):
     def __post_init__(self) -> None:
         if type(self.tz) is not str:
             object.__setattr__(self, "tz", named(self.tz))
+        if not isinstance(self.expression, str):
+            raise TypeError(f"a cron expression must be a str, got {type(self.expression).__name__}")
         try:
             parsed = _parsed(self.expression, self.tz, self.dst)
         except CronError as error:
@@ -276,10 +278,10 @@ class Every(Trigger):
 
     def __post_init__(self) -> None:
         if isinstance(self.seconds, bool) or not isinstance(self.seconds, int):
-            raise TimerError(f"an interval must be a whole number of seconds, got {self.seconds!r}", field="every")
+            raise TimerError(f"an interval must be a whole number of seconds, got {shown(self.seconds)}", field="every")
         if not 1 <= self.seconds <= MAX_INTERVAL_S:
             raise TimerError(
-                f"an interval must be from 1 to {MAX_INTERVAL_S} s (366 days), got {self.seconds}", field="every"
+                f"an interval must be from 1 to {MAX_INTERVAL_S} s (366 days), got {shown(self.seconds)}", field="every"
             )
 
     def next_fire(self, after: datetime) -> datetime | None:

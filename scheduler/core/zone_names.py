@@ -7,7 +7,7 @@ from datetime import tzinfo
 from quartzcron import CronError
 from quartzcron.zones.lookup import named_zone, zone_name
 
-from ..errors import TimerError
+from ..errors import TimerError, shown
 
 
 def zone(name: str) -> tzinfo:
@@ -32,7 +32,8 @@ def named(tz: object) -> str:
     name = zone_name(tz) if isinstance(tz, tzinfo) else tz
     if not isinstance(name, str):
         raise TimerError(
-            f"a timer's time zone must be a name such as 'Asia/Shanghai', or an offset such as '+08:00', got {tz!r}",
+            "a timer's time zone must be a name such as 'Asia/Shanghai', or an offset such as '+08:00', "
+            f"got {shown(tz)}",
             field="tz",
         )
     zone(name)

@@ -7,15 +7,19 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from ..alerts.apprise_messages import is_installed, missing_text, send_messages
+from ..alerts.private_addresses import private_host, unsent_ping
 from ..core.alerts import AlertRule
 from ..errors import StoreError
 from ..formats import display
 from ..project.project import Project
 from ..store.alert_queue import AlertQueue, RuleState
+from ..store.timers import TimerTable
 from .findings import Finding
 
 #: How long alerts may wait before that is an error.
 _FAILING = timedelta(minutes=10)
+#: The most timers that are named.
+_MOST_SHOWN = 5
 
 
 def check_alerts(project: Project) -> Iterator[Finding]:
@@ -23,7 +27,7 @@ def check_alerts(project: Project) -> Iterator[Finding]:
     rules = project.settings.alerts
     if not rules:
         return
-    faults = list(_faults_of_addresses(rules))
+    faults = [*_faults_of_addresses(rules), *_private_webhooks(rules)]
     yield from (Finding.error("alerts", fault) for fault in faults)
     states = {state.rule: state for state in _states(project)}
     now = datetime.now(UTC)
@@ -36,6 +40,25 @@ def check_alerts(project: Project) -> Iterator[Finding]:
         yield Finding.ok(
             "alerts", f"{display.number(len(rules), 'rule')}, {display.number(delivered, 'alert')} delivered"
         )
+
+
+def check_pings(project: Project) -> Iterator[Finding]:
+    """The findings of the ping addresses of timers; none if there is nothing to say."""
+    if project.settings.ping_private:
+        return
+    with project.open_store() as store:
+        timers = [entry.timer for entry in TimerTable(store).list()]
+    unsent = [(timer.name, reason) for timer in timers if (reason := unsent_ping(timer.ping_url))]
+    for name, reason in unsent[:_MOST_SHOWN]:
+        yield Finding.warning("pings", f"timer {name!r}: {reason}")
+    if len(unsent) > _MOST_SHOWN:
+        yield Finding.warning("pings", f"so it is with {len(unsent) - _MOST_SHOWN:,} more timers")
+
+
+def _private_webhooks(rules: Sequence[AlertRule]) -> Iterator[str]:
+    for rule in rules:
+        if not rule.allow_private and (host := private_host(rule.webhook)):
+            yield f"alert {rule.name!r}: {host} is a private address; allow_private = true in its table allows it"
 
 
 def _names(rules: Sequence[AlertRule]) -> set[str]:

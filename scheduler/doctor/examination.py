@@ -22,7 +22,7 @@ from ..store.declaration_sync import declaration_faults
 from ..store.declarations import read_declarations
 from ..store.timers import TimerTable
 from . import machine, store_checks
-from .alert_checks import check_alerts
+from .alert_checks import check_alerts, check_pings
 from .executor_checks import check_workers
 from .findings import Finding
 from .http_check import check_http
@@ -41,6 +41,7 @@ def examine(project: Project, target: str | None) -> Iterator[Finding]:
     if project.settings.port:
         yield from _guarded("server", check_http(project.settings.host, project.settings.port))
     yield from _guarded("alerts", check_alerts(project))
+    yield from _guarded("pings", check_pings(project))
     yield from _guarded("functions", _check_functions(project, target))
     yield from _guarded("workers", check_workers(project, target))
 

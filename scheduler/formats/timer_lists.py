@@ -10,14 +10,16 @@ import csv
 import io
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from ..core.attributes import ATTRIBUTES, CONSOLE_WORDS
+from ..core.options import json_fault
 from ..core.timer import Environment, Timer
-from ..core.timer_checks import check_new_names
+from ..core.timer_checks import check_new_names, check_roll
 from ..core.trigger_kinds import choices, chosen_kind, listed
 from ..core.triggers import Every, Trigger
 from ..default_rules import LEANCLOUD_TZ
@@ -231,6 +233,9 @@ def _json_rows(text: str) -> _FileRows:
         ) from error
     except RecursionError as error:
         raise TimerError("invalid JSON: nested too deeply") from error
+    except ValueError as error:  # a number that Python does not read
+        line = text.count("\n", 0, _too_long_number(text)) + 1
+        raise TimerListError([FileProblem(line, None, f"invalid JSON: {json_fault(error)}")]) from error
     if not isinstance(values, list):
         raise TimerError(_ARRAY)
     columns = Columns.of_names({key for value in values if isinstance(value, dict) for key in value})
@@ -245,6 +250,12 @@ def _json_rows(text: str) -> _FileRows:
         filled = {columns.column(key): held for key, held in value.items() if held is not None}
         rows.append(_FileRow(line, {column: held for column, held in filled.items() if column in columns.options}))
     return _FileRows(columns, rows, problems)
+
+
+def _too_long_number(text: str) -> int:
+    """The position of the first number with more digits than Python reads."""
+    found = re.search(rf"\d{{{sys.get_int_max_str_digits() + 1}}}", text)
+    return found.start() if found else 0
 
 
 class _JsonObject(dict[str, Any]):
@@ -296,12 +307,23 @@ def _listed(columns: Columns, row: _FileRow, defaults: Mapping[str, Any]) -> tup
         except TimerError as error:
             candidates = columns.of_fields.get(error.field or "", [error.field])
             column = next((name for name in candidates if name in values), candidates[0])
-            problems.append(FileProblem(row.line, column, str(error)))
+            problems.append(FileProblem(row.line, column, _without(column, str(error))))
             if column in wrong or column is None:
                 break
             wrong.add(column)
             values.pop(column, None)
-    return Listed(row.line, values, None if problems else timer, names_zone="tz" in row.values), problems
+    return Listed(row.line, values, None if problems else timer, names_zone=_names_zone(row.values)), problems
+
+
+def _without(column: str | None, text: str) -> str:
+    """An error without its column, which is shown before it."""
+    return text.removeprefix(f"{column}: ")
+
+
+def _names_zone(values: Mapping[str, Any]) -> bool:
+    """Whether a line says in which zone its times are; each of several triggers may say so itself."""
+    triggers = values.get("any_of")
+    return "tz" in values or (isinstance(triggers, list) and all("tz" in one or "every" in one for one in triggers))
 
 
 def _read_cells(columns: Columns, row: _FileRow) -> tuple[dict[str, Any], list[FileProblem]]:
@@ -311,7 +333,7 @@ def _read_cells(columns: Columns, row: _FileRow) -> tuple[dict[str, Any], list[F
         try:
             values[column] = columns.options[column].read(value)
         except ValueError as error:
-            problems.append(FileProblem(row.line, column, str(error)))
+            problems.append(FileProblem(row.line, column, _without(column, str(error))))
     return values, problems
 
 
@@ -321,6 +343,7 @@ def _timer(columns: Columns, values: Mapping[str, Any], wrong: Container[str | N
     names = {name: "wrong" if name in wrong else "" for name in ("name", "function")}
     timer = Timer(trigger=_trigger(columns, values, wrong), **(names | given))
     check_new_names(timer.name, timer.function)
+    check_roll(timer.roll, timer.calendar)
     return timer
 
 

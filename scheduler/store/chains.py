@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, select, text, update
 
 from ..core.chains import check_circle
 from ..core.timer import Environment, Timer
-from ..errors import TimerError, UnknownTimerError
+from ..errors import TimerError, UnknownTimerError, error_of
 from .change_recording import NewChange
 from .schema import CHAINED, timers
 from .statements import Among
@@ -32,11 +32,16 @@ _KNOWN = Among(select(timers.c.environment, timers.c.name), timers.c.name)
 
 
 def check_chains(
-    connection: Connection, written: Iterable[Timer], planned: Mapping[tuple[str, str], Timer | None] | None = None
+    connection: Connection,
+    written: Iterable[Timer],
+    planned: Mapping[tuple[str, str], Timer | None] | None = None,
+    *,
+    among: int = 1,
 ) -> None:
     """TimerError if one of these timers, which are written already, follows itself, or an unknown timer follows it.
 
     `planned` are timers that are about to be written, by environment and name; None for one to be removed.
+    An error names the timer if it is one `among` several.
     """
     chained = [timer for timer in written if timer.then]
     if not chained:
@@ -53,9 +58,10 @@ def check_chains(
             followers[Environment(environment)][name] = () if timer is None else timer.then
     for timer in chained:
         check_circle(timer.name, followers[timer.environment])
-        for name in timer.then:
-            if (timer.environment.value, name) not in known:
-                raise _unknown(connection, name, timer.environment, planned)
+        with error_of(timer.name, timer.environment, among=among):
+            for name in timer.then:
+                if (timer.environment.value, name) not in known:
+                    raise _unknown(connection, name, timer.environment, planned)
 
 
 def check_declared_chain(connection: Connection, timer: Timer, declared: Collection[tuple[str, str]]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 from ..core.attributes import ATTRIBUTES, Attribute, as_kept
 from ..core.timer import Environment, Timer
 from ..core.timestamps import EPOCH
-from ..errors import DuplicateTimerError
+from ..errors import DuplicateTimerError, error_of
 from .chains import check_chains
 from .change_recording import Author, NewChange
 from .database import Store
@@ -85,7 +85,7 @@ def apply_timers(
     def compute(connection: Connection) -> Applied:
         applied = _apply(connection, plan, listed, pruned, quota)
         chained = [each.timer for each in applied.differences if _changes_chain(each)]
-        check_chains(connection, chained, plan.after())
+        check_chains(connection, chained, plan.after(), among=len(listed))
         return applied
 
     return carry_out(store, plan, compute, plans_first=bool(pruned) or len(listed) > FEW, dry_run=dry_run)
@@ -121,12 +121,15 @@ def _apply(
     new = [entry.timer for entry in listed if (entry.timer.environment, entry.timer.name) not in rows]
     check_quota(connection, new, quota, [removed.stored for removed in gone])
     differences = [Difference(ListEffect.REMOVED, removed.stored.timer, removed.change) for removed in gone]
-    differences += [Difference(ListEffect.ADDED, timer, plan.add(timer).change) for timer in new]
+    for timer in new:
+        with error_of(timer.name, timer.environment, among=len(listed)):
+            differences.append(Difference(ListEffect.ADDED, timer, plan.add(timer).change))
     changed: list[Difference] = []
     for entry in listed:
         kept = rows.get((entry.timer.environment, entry.timer.name))
         if kept is not None:
-            changed += _changed(plan, kept, entry)
+            with error_of(entry.timer.name, entry.timer.environment, among=len(listed)):
+                changed += _changed(plan, kept, entry)
     unchanged = len(listed) - len(new) - len(changed)
     return Applied((*differences, *changed), unchanged, tuple(plan.stored(row).timer for row in declared))
 

@@ -16,7 +16,7 @@ from ..core import breaker
 from ..core.timer import Environment, Timer
 from ..core.timer_checks import check_choice
 from ..core.timestamps import stamp_or_none
-from ..errors import DuplicateTimerError, UnknownTimerError
+from ..errors import DuplicateTimerError, UnknownTimerError, error_of
 from .chains import check_chains, lock_with_leaders, rename_in_leaders
 from .change_recording import Author, record_changes
 from .database import Store
@@ -66,8 +66,9 @@ class TimerTable:
             _check_names(connection, wanted)
             check_quota(connection, wanted, quota)
             for timer in wanted:
-                plan.add(timer)
-            check_chains(connection, wanted, plan.after())
+                with error_of(timer.name, timer.environment, among=len(wanted)):
+                    plan.add(timer)
+            check_chains(connection, wanted, plan.after(), among=len(wanted))
 
         carry_out(self._store, plan, compute, plans_first=len(wanted) > FEW)
         return plan.added()

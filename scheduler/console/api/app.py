@@ -20,6 +20,7 @@ from ..current import EXTENSION, Console
 from ..names import NameConverter
 from . import gate
 from .context import answer
+from .field_errors import field_errors
 from .problems import KINDS, MEDIA_TYPE, ProblemError, ProblemModel, problem_of
 from .routes import DOCUMENT, ROUTES, Route
 from .runs import WAITING
@@ -119,23 +120,10 @@ def _install_errors(app: OpenAPI) -> None:
 
 def _refuse(error: ValidationError) -> Response:
     """Answer a request whose fields are not those of its model."""
-    items = [
-        {
-            "code": fault["type"],
-            "field": ".".join(map(str, fault["loc"])) or None,
-            "message": _message(fault["msg"]),
-        }
-        for fault in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
+    items = list(field_errors(error.errors(include_url=False, include_context=False, include_input=False)))
     first = items[0]
     detail = f"{first['field']}: {first['message']}" if first["field"] else str(first["message"])
     raise ProblemError("invalid", detail, field=first["field"], problems=items)
-
-
-def _message(text: str) -> str:
-    if text == "Extra inputs are not permitted":
-        return "there is no such field"
-    return text[:1].lower() + text[1:]
 
 
 def _of_store(error: StoreError) -> Response:

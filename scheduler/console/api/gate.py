@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from flask import Flask, Request, Response, g, request
 
+from ...core.options import json_fault
 from ...engine.credentials import Keys, Level, level, of_headers
 from ...project.keys import known_keys
 from ...project.project import Project
@@ -42,7 +43,7 @@ class ApiRequest(Request):
         except RecursionError:
             raise ProblemError("malformed", "the body is nested too deeply") from None
         except ValueError as error:
-            raise ProblemError("malformed", f"the body is not JSON: {error}") from None
+            raise ProblemError("malformed", f"the body is not JSON: {json_fault(error)}") from None
         if not isinstance(value, dict):
             raise ProblemError("invalid", 'the body must be a JSON object, as in {"why": "…"}')
         return value

@@ -22,7 +22,7 @@ class Received(NamedTuple):
 class Receiver:
     """Records requests; `behave` answers each, 200 by default."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.received: list[Received] = []
         self.behave: Callable[[BaseHTTPRequestHandler], None] = answer(200)
         self.is_closing = threading.Event()
@@ -39,7 +39,7 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -92,9 +92,9 @@ def answer(status: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], No
 
 
 @contextlib.contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver for the length of a block."""
-    receiver = Receiver()
+def receiving(port: int = 0) -> Iterator[Receiver]:
+    """A receiver for the length of a block, at any free port or at this one."""
+    receiver = Receiver(port)
     try:
         yield receiver
     finally:

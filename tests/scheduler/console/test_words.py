@@ -86,19 +86,54 @@ def test_one_thing_is_counted_as_one() -> None:
         (Every(7200), "Every 2 hours", "每 2 小时"),
         (
             Calendrical(weeks=2, at="09:00", start="2026-12-01", tz="UTC"),
-            "Every 2 weeks at 09:00, from 2026-12-01 on",
-            "每 2 周 09:00，从 2026-12-01 起",
+            "Every 2 weeks on Tue at 09:00, from 2026-12-01 on",
+            "每 2 周的周二 09:00，从 2026-12-01 起",
         ),
         (
             Calendrical(years=1, months=2, at="09:00:05", start="2026-12-01", tz="UTC"),
-            "Every year and 2 months at 09:00:05, from 2026-12-01 on",
-            "每 1 年零 2 个月 09:00:05，从 2026-12-01 起",
+            "Every 1 year and 2 months on day 1 of the month at 09:00:05, from 2026-12-01 on",
+            "每 1 年零 2 个月的 1 日 09:00:05，从 2026-12-01 起",
         ),
         (At("2026-12-24T18:00", tz="UTC"), "Once, at 2026-12-24 18:00:00 +00:00", "一次：2026-12-24 18:00:00 +00:00"),
         (
             AnyOf(Every(60), Cron("0 0 8 * * ?", "UTC")),
-            "Every minute or At 08:00 every day",
-            "每分钟，或每天 08:00",
+            "Every minute; or at 08:00 every day",
+            "每分钟；或每天 08:00",
+        ),
+        (
+            AnyOf(Cron("0 0 8 * * ?", "Asia/Tokyo"), Cron("0 0 8 * * ?", "Europe/London")),
+            "At 08:00 every day (Asia/Tokyo); or at 08:00 every day (Europe/London)",
+            "每天 08:00（Asia/Tokyo 时间）；或每天 08:00（Europe/London 时间）",
+        ),
+        (
+            Calendrical(weeks=1, at="09:00", start="2026-12-01", tz="UTC"),
+            "Every week on Tue at 09:00, from 2026-12-01 on",
+            "每周的周二 09:00，从 2026-12-01 起",
+        ),
+        (
+            Calendrical(months=1, at="09:00", start="2026-12-31", tz="UTC"),
+            "Every month on day 31, if it has one, at 09:00, from 2026-12-31 on",
+            "每月 31 日（如有） 09:00，从 2026-12-31 起",
+        ),
+        (
+            Calendrical(months=3, at="09:00", start="2026-12-31", tz="UTC"),
+            "Every 3 months on day 31 of the month, if it has one, at 09:00, from 2026-12-31 on",
+            "每 3 个月的 31 日（如有） 09:00，从 2026-12-31 起",
+        ),
+        (
+            Calendrical(years=1, at="09:00", start="2024-02-29", tz="UTC"),
+            "Every year on 02-29, if it has one, at 09:00, from 2024-02-29 on",
+            "每年的 02-29（如有） 09:00，从 2024-02-29 起",
+        ),
+        (
+            Calendrical(years=1, at="09:00", start="2024-02-01", tz="UTC"),
+            "Every year on 02-01 at 09:00, from 2024-02-01 on",
+            "每年的 02-01 09:00，从 2024-02-01 起",
+        ),
+        (
+            Calendrical(days=1, at="09:00", start="2026-12-01", tz="UTC"),
+            "Every day at 09:00, from 2026-12-01 on",
+            "每天 09:00，从 2026-12-01 起",
         ),
     ],
 )

@@ -90,7 +90,7 @@ def test_a_day_that_a_zone_leaves_out_fires_at_its_end() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "has years and months, or weeks and days, got 'none'"),
+        ({}, "has years and months, or weeks and days, got none of them"),
         ({"months": 1, "days": 1}, "got '1 month 1 day'"),
         ({"weeks": -1}, "weeks must be a whole number from 0 to 6,783, got -1"),
         ({"months": 1.5}, "months must be a whole number"),

@@ -174,7 +174,7 @@ def test_the_instant_of_until_is_its_last_fire_time() -> None:
         ("INTERVAL=2", "FREQ must be one of"),
         ("FREQ=DAILY;COUNT=3;UNTIL=20260101", "COUNT and UNTIL exclude each other"),
         ("FREQ=DAILY;COUNT=3", "COUNT needs a DTSTART"),
-        ("DTSTART:20260101T000000\nFREQ=SECONDLY;COUNT=1000000", "COUNT must be from 1 to 10,000, got 1000000"),
+        ("DTSTART:20260101T000000\nFREQ=SECONDLY;COUNT=1000000", "COUNT must be from 1 to 10,000, got '1000000'"),
         ("FREQ=DAILY;INTERVAL=0", "INTERVAL must be from 1 to"),
         ("FREQ=SECONDLY;INTERVAL=7", "does not divide the day; use --every 7s"),
         ("FREQ=DAILY;FREQ=DAILY", "FREQ is given twice"),
