@@ -46,8 +46,11 @@ def check_pings(project: Project) -> Iterator[Finding]:
     """The findings of the ping addresses of timers; none if there is nothing to say."""
     if project.settings.ping_private:
         return
-    with project.open_store() as store:
-        timers = [entry.timer for entry in TimerTable(store).list()]
+    try:
+        with project.open_store() as store:
+            timers = [entry.timer for entry in TimerTable(store).list()]
+    except StoreError:  # the check of the store reports it
+        return
     unsent = [(timer.name, reason) for timer in timers if (reason := unsent_ping(timer.ping_url))]
     for name, reason in unsent[:_MOST_SHOWN]:
         yield Finding.warning("pings", f"timer {name!r}: {reason}")
