@@ -52,6 +52,8 @@ def schema_of(cls: type[FromJson]) -> core_schema.CoreSchema:
         """The JSON form; a default is the text that the model was given, since pydantic does not validate it."""
         return value.to_json() if isinstance(value, cls) else value
 
+    # In a union of types, pydantic puts this name into the place of an error: function-plain[CronExpression()].
+    validated.__name__ = validated.__qualname__ = cls.__name__
     serialization = core_schema.plain_serializer_function_ser_schema(serialized, when_used="json")
     return core_schema.no_info_plain_validator_function(validated, serialization=serialization)
 

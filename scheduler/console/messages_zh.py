@@ -149,6 +149,7 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
     ("hint", "seconds field missing", "缺少秒字段"),
     # Timers
     ("never", "the expression {} never fires", "表达式 {} 永不触发"),
+    ("never", "{}: {} never fires after {}", "{}：{} 在 {} 之后不再触发"),
     (
         "taken",
         "timer {} exists already in {}; choose another name, or remove that one first",

@@ -170,5 +170,7 @@ def first_fire(timer: Timer, now: datetime) -> datetime:
     if isinstance(timer.trigger, UnreadableTrigger):
         raise TimerError(timer.trigger.reason, field="trigger")
     if first is None:
-        raise TimerError(f"{timer.schedule} never fires after {now.isoformat(timespec='seconds')}", field="expression")
+        # By its name, because a list, or a command for several timers, may have many.
+        when = f"never fires after {now.isoformat(timespec='seconds')}"
+        raise TimerError(f"{timer.name}: {timer.schedule} {when}", field="expression")
     return first

@@ -78,3 +78,11 @@ def test_a_default_that_is_a_text_is_written_as_it_is() -> None:
         schedule: CronExpression = "0 0 8 ? * MON"  # type: ignore[assignment]
 
     assert WithDefault().model_dump_json() == '{"schedule":"0 0 8 ? * MON"}'
+
+
+def test_an_error_in_a_union_of_types_has_the_name_of_the_class_in_its_place() -> None:
+    """Not that of a function of this package."""
+    either = pydantic.TypeAdapter(CronExpression | int)
+    with pytest.raises(pydantic.ValidationError) as refused:
+        either.validate_python("no")
+    assert [error["loc"] for error in refused.value.errors()] == [("function-plain[CronExpression()]",), ("int",)]
