@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from io import StringIO
@@ -297,6 +298,14 @@ def test_a_package_may_add_to_the_tables_that_contributing_names() -> None:
     groups = {"quartzcron.dialects", "scheduler.triggers", "scheduler.executors"}
     assert groups <= set(spans_of("CONTRIBUTING.md"))
     assert groups <= texts_in_the_code()
+
+
+def test_nothing_is_in_the_change_log_twice() -> None:
+    """As after a merge that brought back entries which are in a group already."""
+    entries = [
+        " ".join(entry.split()) for entry in re.findall(r"^- .*(?:\n  .*)*", text_of("CHANGELOG.md"), re.MULTILINE)
+    ]
+    assert [entry for entry, number in Counter(entries).items() if number > 1] == []
 
 
 def test_the_change_log_has_a_section_for_the_version_of_the_package() -> None:
