@@ -248,6 +248,10 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
         "从 {} 到 {} 的时间段：结束早于开始",
     ),
     ("past", "a backfill must end in the past; {} is in the future", "补跑须在过去结束，{} 在将来"),
+    # Origins of settings
+    ("origin", "the default", "默认"),
+    ("origin", "the option {}", "选项 {}"),
+    ("origin", "the environment variable {}", "环境变量 {}"),
     # Lists of timers
     ("list", "the list is empty; its first line names the columns, as in {}", "列表为空；第一行写列名，如 {}"),
     ("list", "the list has no timer", "列表中没有任务"),

@@ -17,8 +17,10 @@ import pytest
 pytest.importorskip("flask")
 
 from scheduler.core.run import Outcome
-from scheduler.core.timer import Timer
+from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
+from scheduler.functions.descriptions import FunctionDescription
+from scheduler.store.catalogue import replace_functions
 from scheduler.store.database import Store
 from scheduler.store.timers import TimerTable
 from tests.waiting import PATIENCE_S
@@ -56,6 +58,7 @@ PAGES = [
     "alerts",
     "checkup",
     "changes",
+    "changes/5/undo",
     "settings",
     "nothing",
 ]
@@ -66,6 +69,8 @@ def fill(store: Store) -> None:
     every = [Every(60), Cron("0 0 8 ? * MON-FRI", "America/New_York"), Every(7)]
     timers = [Timer(name=name, function="f", trigger=every[n], enabled=n < 2) for n, name in enumerate("abc")]
     TimerTable(store).add(timers, now=START)
+    TimerTable(store).edit("c", Environment.PRODUCTION, {"retries": 2, "tags": ["a", "b"]}, now=START)
+    replace_functions(store, Environment.PRODUCTION, [FunctionDescription("g", "(to: str)", "Send it.", "cloud.py:3")])
     numbers = range(-60, 0)
     outcomes = [list(Outcome)[n % len(Outcome)] for n in numbers]
     add_runs(

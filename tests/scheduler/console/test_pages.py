@@ -129,6 +129,11 @@ def test_the_first_load_is_small(place: Place) -> None:
     answers = [browser.get(name.removeprefix(".")) for name in files]
     assert all(answer.headers["Content-Encoding"] == "gzip" for answer in answers)
     assert sum(len(answer.data) for answer in [page, *answers]) < 40_000
+    sent = {
+        name.partition("?")[0].rpartition("/")[2]: len(answer.data) for name, answer in zip(files, answers, strict=True)
+    }
+    assert sent["console.css"] < 6_000
+    assert sent["console.js"] + sent["keys.js"] < 4_096
     plain = place.browser().get(files[0].removeprefix("."))
     assert "Content-Encoding" not in plain.headers
     assert "Accept-Encoding" in plain.headers["Vary"]
