@@ -12,6 +12,7 @@ from tests.scheduler.broker_servers import RabbitMQ, Redis, rabbitmq_server, red
 from tests.scheduler.postgres_server import Server, postgres_server
 from tests.scheduler.ready_tables import make_tables
 from tests.scheduler.scripted_service import START, Service
+from tests.scheduler.shared_statements import create_engine
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +26,13 @@ def _ready_tables() -> Iterator[None]:
     """Thousands of tests make a store; that takes the migrations 40 ms each time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "upgrade", make_tables)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_statements() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "create_engine", create_engine)
         yield
 
 
