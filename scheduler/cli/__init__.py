@@ -9,7 +9,6 @@ docs/files.md says what each file holds.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import sys
 import threading
@@ -22,6 +21,7 @@ import click
 
 from ..errors import SchedulerError
 from ..formats.error_text import explained
+from ..importing import imported
 from ..project.suggestions import did_you_mean
 
 #: Name of a command → its help in one line. The command is the attribute `command` of the module of that name.
@@ -79,7 +79,7 @@ class Program(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"{__name__}.{cmd_name}").command
+        command: click.Command = imported(f"{__name__}.{cmd_name}").command
         return command
 
     def resolve_command(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import os
 import resource
 import sys
@@ -16,6 +15,7 @@ from quartzcron import CronError
 from ..errors import SchedulerError
 from ..formats.error_text import explained
 from ..functions.source_snapshot import SourceSnapshot, load_from
+from ..importing import imported
 from .handover import Channel, Handover, received_handover
 from .log_setup import log_to_stderr
 from .nonblocking_output import nonblocking_stdio
@@ -69,7 +69,7 @@ def _run(role: str, handover: Handover) -> int:
         log_to_stderr(options.project().settings)
         module, _, function = role.partition(":")
         serve: Callable[[Handover, UpOptions, Channel, Orders], int]
-        serve = getattr(importlib.import_module(f".{module}", __package__), function)
+        serve = getattr(imported(f".{module}", __package__), function)
         return serve(handover, options, channel, orders)
     except (SchedulerError, CronError) as error:
         channel.send(refusal=explained(error))
