@@ -72,15 +72,11 @@ def serve(
     alerts: Sequence[AlertRule] = (),
     limits: ChildLimits = NO_LIMITS,
 ) -> None:
-    """Take messages from the queues of environments until a signal; `options` are those of Celery's worker command.
+    """Take messages from `queues`, by environment, until a signal; `options` are those of Celery's worker command.
 
     Functions in progress then have `stop_timeout_s`, or their limit if it is shorter.
     """
-    for name, level in _LOG_LEVELS.items():
-        logging.getLogger(name).setLevel(level)
-    # The warning recommends an option of Celery's own command, which this program lacks.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
-    setup_logging.connect(_set_up_logging, weak=False)
+    _quieten_celery()
     with tempfile.TemporaryDirectory(prefix="scheduler-") as folder:
         writer = EndingWriter(store_url, Path(folder), alerts)
         WorkerStopping(writer, Path(folder), stop_timeout_s)
@@ -104,6 +100,15 @@ def serve(
         finally:
             dropped.close()
             writer.close()
+
+
+def _quieten_celery() -> None:
+    """Leave the log to this program, and what it shows of Celery to `_LOG_LEVELS`."""
+    for name, level in _LOG_LEVELS.items():
+        logging.getLogger(name).setLevel(level)
+    # The warning recommends an option of Celery's own command, which this program lacks.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    setup_logging.connect(_set_up_logging, weak=False)
 
 
 def _reap_orphans() -> None:
