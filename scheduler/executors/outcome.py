@@ -7,6 +7,7 @@ statuses below count as failures; an error for the caller, raised or answered wi
 from __future__ import annotations
 
 import json
+import logging
 import reprlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -23,6 +24,8 @@ from ..errors import (
     is_named,
     is_refusal,
 )
+
+_logger = logging.getLogger("scheduler.functions")
 
 #: The most characters of a result or an error that the history keeps.
 MAX_SHOWN = 1_000
@@ -141,8 +144,21 @@ def result_text(result: object) -> str:
             if length > MAX_SHOWN:
                 break
         return _storable("".join(pieces))
-    except BaseException:  # not JSON, or the object's own code raises
+    except BaseException as error:  # not JSON, or the object's own code raises
+        _warn_once(error_text(error))
         return repr_text(result)
+
+
+#: The reasons of which this process has warned, at most so many.
+_warned: set[str] = set()
+_MOST_WARNED = 100
+
+
+def _warn_once(why: str) -> None:
+    """Log, as a line of the run, that a result is not kept as JSON; once for each reason, because timers fire often."""
+    if why not in _warned and len(_warned) < _MOST_WARNED:
+        _warned.add(why)
+        _logger.warning("the result cannot be written as JSON (%s); the history keeps its repr()", why)
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scheduler.core.breaker import Verdict
 from scheduler.core.run import Ending, Kind, Outcome, Task
 from scheduler.errors import TargetError
-from scheduler.executors import Report
+from scheduler.executors import Report, outcome
 from scheduler.workers.executor import ProcessExecutor
 from scheduler.workers.progress_cell import ProgressCell
 from tests.scheduler.scripted_service import START
@@ -450,9 +450,21 @@ def test_a_large_result_is_cut(executor: ProcessExecutor) -> None:
 
 
 def test_a_result_that_is_not_json_is_kept_as_its_repr(executor: ProcessExecutor) -> None:
-    """A timer's result is only shown, so anything may be returned."""
-    ending, _ = run(executor, "returns_an_oddity")
+    """A timer's result is only shown, so anything may be returned; a line of the run says so."""
+    ending, lines = run(executor, "returns_an_oddity")
     assert str(ending.result).startswith("<object object")
+    why = "TypeError: Object of type object is not JSON serializable"
+    assert ("warning", f"the result cannot be written as JSON ({why}); the history keeps its repr()") in lines
+
+
+def test_the_reason_why_results_are_not_json_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """In each process, because a timer may fire each second."""
+
+    class Odd: ...
+
+    for returned in (Odd(), [Odd()], Odd()):
+        outcome.of_result(returned)
+    assert caplog.text.count("Object of type Odd is not JSON serializable") == 1
 
 
 def test_functions_that_do_not_load_are_reported_at_the_start(tmp_path: Path) -> None:
