@@ -12,12 +12,12 @@ import json
 import os
 import re
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
 from ..core.addresses import HIDDEN, hide_passwords
 from ..install import install_command
+from ..own_programs import command
 from .requests import Answer
 
 #: How long a message may take, to all addresses of an alert together.
@@ -47,7 +47,7 @@ async def send_messages(messages: Sequence[Mapping[str, str]]) -> list[Answer]:
         return [Answer(False, missing_text()) for _ in messages]
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "scheduler.alerts.apprise_program"),
+            *command("scheduler.alerts.apprise_program"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

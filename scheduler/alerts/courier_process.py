@@ -13,7 +13,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -22,6 +21,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ..core.alerts import AlertRule
+from ..own_programs import command
 from ..store.database import Store
 
 log = logging.getLogger("scheduler.alerts")
@@ -146,10 +146,9 @@ class CourierProcess:
 
     def _serve(self) -> int | None:
         """Start a process and talk to it until it has ended; returns its status."""
-        # -P: a file in the user's folder must not shadow a module that it imports.
         with self._starting() as started:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "scheduler.alerts.courier"],
+                command("scheduler.alerts.courier"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 start_new_session=True,

@@ -17,6 +17,7 @@ from typing import Any
 from ..core.timer import Environment
 from ..errors import ConfigError, SchedulerError, TargetError
 from ..formats.error_text import explained
+from ..own_programs import command
 from .function_check import FunctionProblem, load_functions
 from .project import Project, current_project
 
@@ -48,7 +49,7 @@ class PreviewSource:
         Another process loads the sources, because two source trees with a module `cloud` cannot share one process.
         """
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "scheduler.project.preview_sources", self.target],
+            command("scheduler.project.preview_sources", self.target),
             cwd=self.folder,
             env={
                 **os.environ,

@@ -11,12 +11,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..own_programs import command
 from .handover import VARIABLE, Handover
 from .raw_pipes import RawPipes
 
@@ -108,9 +108,8 @@ class ChildProcess:
         """Start the program; if that fails, close everything that is open for it."""
         stdout, stderr = self._raw.far if self._raw else (None, None)
         try:
-            # -P: a file in the user's folder must not shadow a module that this program imports.
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", "scheduler.up.program", self.role],
+                command("scheduler.up.program", self.role),
                 stdout=stdout,
                 stderr=stderr,
                 pass_fds=handover.descriptors,

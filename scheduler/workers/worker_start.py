@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ..own_programs import command
 from . import protocol
 from .progress_cell import ProgressCell
 from .strays import strays
@@ -53,10 +53,9 @@ def start(
         tag = progress.new_tag()
         passed = [tasks_far.fileno(), results_far.fileno(), shared.fileno(), lifeline_far]
         passed += [] if sources is None else [sources]
-        # -P: a file in the user's folder must not shadow a module that this program imports.
         with strays.starting() as workers:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "scheduler.workers.program", target, *map(str, passed)],
+                command("scheduler.workers.program", target, *map(str, passed)),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,

@@ -1,0 +1,63 @@
+"""The command that runs a module of this package in a new process, wherever this process has found the package."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+#: Runs a module with folders on the import path, ahead of installed packages but behind the standard library.
+_WITH_FOLDERS = """\
+import json, runpy, sys
+paths, module = json.loads(sys.argv[1]), sys.argv[2]
+del sys.argv[1:3]
+at = next((i for i, path in enumerate(sys.path) if path.endswith("-packages")), len(sys.path))
+sys.path[at:at] = [path for path in paths if path not in sys.path]
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of this package; files of the working folder shadow none that it imports.
+
+    >>> command("scheduler.up.program", "web")[-2:]
+    ['scheduler.up.program', 'web']
+    """
+    # -P: else the working folder would come first on the import path.
+    if not (folders := _folders_to_name()):
+        return [sys.executable, "-P", "-m", module, *arguments]
+    return [sys.executable, "-P", "-c", _WITH_FOLDERS, json.dumps(folders), module, *arguments]
+
+
+@cache
+def _folders_to_name() -> tuple[str, ...]:
+    """The import path that a new interpreter lacks, as in an archive of zipapp, pex or shiv; usually empty.
+
+    Computed once: later, the import path has folders of the user.
+    """
+    root = str(Path(__file__).parents[1])
+    found = _found_by_itself()
+    if os.path.realpath(root) in found:
+        return ()
+    others = [path for path in sys.path if path and os.path.realpath(path) not in found]
+    return tuple(dict.fromkeys([root, *others]))
+
+
+def _found_by_itself() -> set[str]:
+    """The folders in which a new interpreter looks for packages."""
+    import site
+
+    folders = [*site.getsitepackages(), site.getusersitepackages()]
+    lines = [line for folder in folders for file in Path(folder).glob("*.pth") for line in _lines(file)]
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return {os.path.realpath(path) for path in (*folders, *lines, *given) if path}
+
+
+def _lines(file: Path) -> list[str]:
+    """The folders that a .pth file adds."""
+    try:
+        return [str(file.parent / line) for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
+    except OSError:
+        return []

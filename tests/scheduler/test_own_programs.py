@@ -1,0 +1,49 @@
+"""Programs of this package are found in a new process wherever this process has imported the package from."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from scheduler.own_programs import command
+
+ROOT = Path(__file__).parents[2]
+
+#: What an archive of shiv or pex does: folders are put on the import path when the program runs.
+LIKE_AN_ARCHIVE = """\
+import subprocess, sys
+sys.path[:0] = sys.argv[1:]
+from scheduler.own_programs import command
+sys.exit(subprocess.run(command("scheduler.shown", "an argument")).returncode)
+"""
+
+
+def test_an_installed_package_is_found_by_itself() -> None:
+    """The command is the plain one then, which `ps` shows."""
+    expected = [sys.executable, "-P", "-m", "scheduler.up.program", "web"]
+    assert command("scheduler.up.program", "web") == expected
+
+
+def test_a_package_from_elsewhere_is_found_too(tmp_path: Path) -> None:
+    """With the other folders that only this process knows, and no file there shadows the standard library."""
+    site, other = tmp_path / "a site:1", tmp_path / "other"
+    (site / "scheduler").mkdir(parents=True)
+    other.mkdir()
+    for name in ("__init__.py", "install.py", "own_programs.py", "earlier_names.py"):
+        (site / "scheduler" / name).symlink_to(ROOT / "scheduler" / name)
+    (site / "scheduler" / "shown.py").write_text(
+        "import sys, beside, token\nprint(__name__, sys.argv[1:], beside.__file__, token.tok_name[0], __file__)\n"
+    )
+    (site / "token.py").write_text("1 / 0\n")
+    (other / "beside.py").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", LIKE_AN_ARCHIVE, str(site), str(other)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+    )
+    expected = f"__main__ ['an argument'] {other / 'beside.py'} ENDMARKER {site / 'scheduler' / 'shown.py'}\n"
+    assert (done.stdout, done.stderr) == (expected, "")
