@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.store.catalogue import read_functions
 from scheduler.store.database import Store
 from tests.scheduler.postgres_server import Server
 from tests.scheduler.up.test_service_manager import Manager
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.slow
 def test_a_worker_is_ready_when_it_takes_messages_and_says_that_it_stops(
     postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While it starts, it asks for more time; functions do not see the address of the manager."""
+    """While it starts, it asks for more time; functions do not see the address of the manager. They are described."""
     manager = Manager(str(tmp_path / "notify"))
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", "2000000")
@@ -46,6 +47,8 @@ def test_a_worker_is_ready_when_it_takes_messages_and_says_that_it_stops(
             assert told[ready + 1] == "STATUS=serving production and stage: 1 functions, 1 at a time"
             assert "WATCHDOG=1" not in told[:ready]
             assert watched.run("names", "names").result == "[]"
+            described = {(found.environment, found.name, found.signature) for found in read_functions(store)}
+            assert described == {("production", "names", "()"), ("stage", "names", "()")}
         finally:
             status = worker.stop()
         assert status == 0
