@@ -824,6 +824,8 @@ WORDS: Mapping[str, str] = {
     "keys.open": "Open the row",
     "keys.choose": "Select the row",
     "keys.edit": "Edit the timer",
+    "keys.nearer": "Zoom in on the timeline",
+    "keys.farther": "Zoom out of the timeline",
     "keys.help": "Show these shortcuts",
     "overview.undelivered": "{n} alerts could not be delivered.",
     "overview.undelivered.one": "1 alert could not be delivered.",

@@ -783,6 +783,8 @@ WORDS: Mapping[str, str] = {
     "keys.open": "打开该行",
     "keys.choose": "选中该行",
     "keys.edit": "编辑任务",
+    "keys.nearer": "放大时间线",
+    "keys.farther": "缩小时间线",
     "keys.help": "显示这些快捷键",
     "overview.undelivered": "{n} 条告警未能送达。",
     "overview.undelivered.one": "1 条告警未能送达。",

@@ -12,8 +12,8 @@ from ...store.schema import timers
 from ..current import console
 from ..rendering import render
 
-#: The most functions that timers call, of which the page reads.
-_MOST = 2_000
+#: The most functions that timers call which are read, and the most functions on the page.
+_MOST, _MOST_SHOWN = 2_000, 1_000
 
 
 class ListedFunction(NamedTuple):
@@ -31,7 +31,7 @@ class ListedFunction(NamedTuple):
 
 def show() -> str:
     """The page."""
-    functions = listed_functions()
+    functions = listed_functions()[:_MOST_SHOWN]
     known = {function.environment for function in functions if function.description}
     return render("functions.html", functions=functions, known=known)
 

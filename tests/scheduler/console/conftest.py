@@ -24,8 +24,10 @@ from scheduler.console.current import EXTENSION
 from scheduler.console.tokens import TokenTable
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
+from scheduler.functions.descriptions import FunctionDescription
 from scheduler.project.settings import read_settings
 from scheduler.store.calendars import CalendarTable
+from scheduler.store.catalogue import replace_functions
 from scheduler.store.database import Store
 from scheduler.store.timers import TimerTable
 
@@ -104,6 +106,7 @@ class Place:
         )
         hostile = Timer(name=HOSTILE, function=HOSTILE, trigger=Every(7), environment=Environment.STAGE)
         self.timers.add([report, hostile], now=self.now)
+        replace_functions(self.store, Environment.STAGE, [FunctionDescription(HOSTILE, HOSTILE, HOSTILE, HOSTILE)])
         request_run(self.store, "report", Environment.PRODUCTION, now=self.now)
 
 
