@@ -238,6 +238,7 @@ class Machine:
 
         def errors() -> list[str]:
             answer = cli(self._field.folder, *words)
+            assert answer.stdout, f"the doctor says nothing: {answer.stderr}"
             findings = json.loads(answer.stdout)
             return [f"{finding['name']}: {finding['text']}" for finding in findings if is_wrong(finding)]
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,6 +41,7 @@ from scheduler.store.sqlite import SqliteStore
 from scheduler.store.timers import TimerTable
 from tests.example_counts import examples
 from tests.scheduler.fault_scale import IS_LONG, scaled
+from tests.scheduler.postgres_server import Server
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, ScriptedExecutor, kill
 
 PRODUCTION = Environment.PRODUCTION
@@ -59,6 +60,9 @@ LEADERS, FOLLOWER = {"t1", "t3"}, "after"
 SKEWS = [0.0, 0.0, 0.003, -0.003, 0.1, -0.1, 1.5, -1.5, 3.0, -3.0]
 #: How long a daemon stands still between reading its clock and its next transaction.
 STALLS = [0.003, 0.3, 1.2, 4, 12]
+#: Where a transaction fails.
+WRITE_FAULTS, READ_FAULT = ("unreached", "before", "after"), "read"
+FAULTS = [*WRITE_FAULTS, READ_FAULT]
 #: How many turns a daemon takes at most until it comes to rest; the runs of a follower begin one after the other.
 MOST_TURNS = 3_000
 
@@ -78,7 +82,7 @@ class SkewedClock:
 
 @dataclass
 class NextTransaction:
-    """A hook that is called before the next transaction that writes, and where that one fails."""
+    """A hook that is called before the next transaction that writes, and where that one fails, or the next that reads."""
 
     before: Callable[[], None] | None = None
     fault: str = ""
@@ -99,7 +103,7 @@ class FaultyStore(Store):
         hook, self.next.before = self.next.before, None
         if hook is not None:
             hook()
-        fault, self.next.fault = self.next.fault, ""
+        fault = self._take(WRITE_FAULTS)
         if fault == "unreached":
             raise StoreUnavailableError("unreached")
         with super().writing(*a, **k) as connection:
@@ -108,6 +112,21 @@ class FaultyStore(Store):
                 raise StoreUnavailableError("before the commit")
         if fault == "after":
             raise StoreUnavailableError("after the commit")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        if self._take([READ_FAULT]):
+            raise StoreUnavailableError("not read")
+        with super().reading() as connection:
+            yield connection
+
+    def _take(self, faults: Collection[str]) -> str:
+        """The next fault, if it is one of these; there is none after it."""
+        fault = self.next.fault
+        if fault not in faults:
+            return ""
+        self.next.fault = ""
+        return fault
 
 
 class FaultySqliteStore(FaultyStore, SqliteStore):
@@ -157,9 +176,9 @@ def _are_settled(waits: list[float]) -> bool:
 class Daemons(RuleBasedStateMachine):
     """Up to three daemons, whose turns and faults are interleaved with changes of timers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__()
-        self.url = f"sqlite:///{folder}/store.db"
+        self.url = url
 
     @initialize(
         overlap=st.sampled_from(OverlapPolicy),
@@ -282,9 +301,15 @@ class Daemons(RuleBasedStateMachine):
                 node.executor.end(task, *ending)
 
     @precondition(lambda self: self.nodes)
-    @rule(i=st.integers(0, 2), fault=st.sampled_from(["unreached", "before", "after"]))
+    @rule(i=st.integers(0, 2), fault=st.sampled_from(FAULTS))
     def the_store_fails(self, i: int, fault: str) -> None:
         self.nodes[i % len(self.nodes)].store.next.fault = fault
+
+    @precondition(lambda self: self.nodes)
+    @rule(i=st.integers(0, 2))
+    def a_session_is_lost(self, i: int) -> None:
+        """On a server, with the lock by which others see that the daemon lives."""
+        self.nodes[i % len(self.nodes)].daemon._session_lock.close()
 
     @precondition(lambda self: self.nodes)
     @rule(i=st.integers(0, 2), stall_s=st.sampled_from(STALLS))
@@ -455,7 +480,7 @@ class Daemons(RuleBasedStateMachine):
             self.store.close()
 
 
-@pytest.mark.parametrize("fault", ["unreached", "before", "after"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_reaches_the_daemon(tmp_path: Path, fault: str) -> None:
     """The next transaction of its own fails, and the fire is on record once."""
     node = Node(f"sqlite:///{tmp_path}/store.db", clock := ManualClock(START), 0.0, lambda task: SUCCESS)
@@ -476,10 +501,20 @@ def test_a_fault_reaches_the_daemon(tmp_path: Path, fault: str) -> None:
 
 def test_many_daemons_account_for_every_fire_time(tmp_path: Path) -> None:
     """The quick form plays the same histories whenever the same modules are loaded; the long one, new ones."""
+    play(f"sqlite:///{tmp_path}/store.db", histories=scaled(25, 400))
+
+
+@pytest.mark.slow
+def test_many_daemons_on_a_server_do_so_too(postgres: Server) -> None:
+    with postgres.database() as url:
+        play(url, histories=scaled(4, 200))
+
+
+def play(url: str, *, histories: int) -> None:
     run_state_machine_as_test(
-        partial(Daemons, tmp_path),
+        partial(Daemons, url),
         settings=settings(
-            max_examples=examples(scaled(25, 400)),
+            max_examples=histories,
             stateful_step_count=40,
             derandomize=not IS_LONG,
             deadline=None,

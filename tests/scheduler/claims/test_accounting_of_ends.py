@@ -36,7 +36,7 @@ from scheduler.store.database import Store
 from scheduler.store.schema import metadata, runs
 from scheduler.store.timers import TimerTable
 from tests.example_counts import examples
-from tests.scheduler.claims.test_accounting_many_daemons import Node
+from tests.scheduler.claims.test_accounting_many_daemons import FAULTS, Node
 from tests.scheduler.fault_scale import IS_LONG, scaled
 from tests.scheduler.postgres_server import Server
 from tests.scheduler.scripted_service import FAILURE, START, SUCCESS, kill
@@ -179,7 +179,7 @@ class Ends(RuleBasedStateMachine):
                 node.executor.end(task, *ending)
 
     @precondition(lambda self: self.nodes)
-    @rule(i=st.integers(0, 2), fault=st.sampled_from(["unreached", "before", "after"]))
+    @rule(i=st.integers(0, 2), fault=st.sampled_from(FAULTS))
     def the_store_fails(self, i: int, fault: str) -> None:
         self.nodes[i % len(self.nodes)].store.next.fault = fault
 
