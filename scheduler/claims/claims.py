@@ -156,7 +156,7 @@ class Claims:
                 write_alerts(connection, self._events)
             upcoming = self._due.upcoming(connection)
             # Until the commit is answered, it is unknown whether this daemon has these tasks.
-            self._unknown.claimed = tasks
+            self._unknown.claiming(tasks)
         self._unknown.claimed = []
         self.passed_over.update(self._passing_over)
         return Claimed(tasks, upcoming)
@@ -187,7 +187,7 @@ class Claims:
                 write_alerts(connection, self._events)
             self.has_finished |= batch.finishes
             upcoming = self._due.upcoming(connection)
-            self._unknown.claimed = tasks
+            self._unknown.claiming(tasks)
         self._unknown.claimed = []
         return Claimed(tasks, upcoming)
 

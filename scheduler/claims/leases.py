@@ -113,11 +113,13 @@ class Lease:
 
         Returns the other daemons that were there before, dead or alive, with the ends of their leases.
         """
-        self.id = secrets.randbits(62)
+        unanswered, self.id = self.id, secrets.randbits(62)
         self._session_lock.hold_lock(self.id)
         with self._store.writing_and_notifying() as connection:
             # So that of two daemons that start together, the second one finds the first.
             self._store.acquire_mutex(connection)
+            # The row of an earlier attempt that was committed and not answered would pass for another daemon's.
+            connection.execute(delete(daemons).where(daemons.c.id == unanswered))
             others = {row.id: row.lease_until for row in connection.execute(select(daemons))}
             connection.execute(
                 insert(daemons).values(

@@ -43,6 +43,16 @@ class UnknownCommits:
             in_store.update(connection.execute(ours).scalars())
         return [task for task in self.claimed if task.run_id in in_store]
 
+    def claiming(self, tasks: list[Task]) -> None:
+        """Note the tasks of a claim that is about to be committed.
+
+        Those noted before stay until a commit is answered: this claim may have ended some, and not be committed.
+        """
+        if self.claimed:
+            run_ids = {task.run_id for task in tasks}
+            tasks = [*tasks, *(task for task in self.claimed if task.run_id not in run_ids)]
+        self.claimed = tasks
+
     def unrecorded(
         self, connection: Connection, owner: int, ended: Sequence[tuple[Task, Ending]], printed: Sequence[Line]
     ) -> tuple[Sequence[tuple[Task, Ending]], Sequence[Line]]:

@@ -100,12 +100,12 @@ class ClaimAhead:
         self._tasks = sorted([*self._tasks, *tasks], key=_fire_time)
 
     def due(self, now: datetime) -> list[Task]:
-        """Remove and return the tasks that are due.
+        """Remove and return the tasks that are due, unless they may have been released already.
 
         Those that are late by more than the grace, because the machine slept, are checked by the claims instead: other
         daemons may have taken them over, and their misfire policies apply.
         """
-        if not self._tasks or self._tasks[0].fire_time > now:
+        if self._is_releasing or not self._tasks or self._tasks[0].fire_time > now:
             return []
         count = bisect_right(self._tasks, now, key=_fire_time)
         due, self._tasks = self._tasks[:count], self._tasks[count:]
@@ -187,6 +187,11 @@ class ClaimAhead:
             self._claims.release(self._tasks, now)
             self._tasks = []
         self._is_releasing = False
+
+    def finish_release(self, now: datetime) -> None:
+        """Release these tasks if an earlier call was not answered: its transaction may have been committed or not."""
+        if self._is_releasing:
+            self.release(now)
 
     def give_back(self, others: Sequence[Task], now: datetime) -> None:
         """Give back these tasks and others that have not begun, because the daemon stops."""

@@ -281,6 +281,9 @@ class Daemon:
             self._clock.continue_from(latest)
         if self._system_clock_setback.check():
             self._agenda.read_upcoming_at = 0.0
+        if not self._watch.is_stopping:
+            # Before anything is handed out.
+            self._claim_ahead.finish_release(self._clock.now())
 
     def _read_wake_ups(self) -> None:
         # Read both, so that neither ends the next sleep.

@@ -82,7 +82,7 @@ class SkewedClock:
 
 @dataclass
 class NextTransaction:
-    """A hook that is called before the next transaction that writes, and where that one fails, or the next that reads."""
+    """A hook that is called before the next transaction that writes, and where that one or the next read fails."""
 
     before: Callable[[], None] | None = None
     fault: str = ""
@@ -379,11 +379,14 @@ class Daemons(RuleBasedStateMachine):
             request_cancel(self.store, row.id, now=self.now())
             self.cancelled[row.id] = row.owner is None
 
-    @rule(seconds=st.sampled_from([0.0, 0.3, 3.0, 12.0]))
+    @rule(seconds=st.sampled_from([0.0, 0.004, 0.3, 3.0, 12.0]))
     def everything_is_paused(self, seconds: float) -> None:
         """For a while, in which the daemons take their turns; what is missed is accounted for afterwards."""
         pauses = PauseTable(self.store)
         pauses.pause(now=self.now())
+        for node in self.nodes:
+            node.daemon.wake()
+            node.turn()
         self.elapse(seconds)
         self.all_settle()
         pauses.resume(now=self.now())
@@ -514,7 +517,7 @@ def play(url: str, *, histories: int) -> None:
     run_state_machine_as_test(
         partial(Daemons, url),
         settings=settings(
-            max_examples=histories,
+            max_examples=examples(histories),
             stateful_step_count=40,
             derandomize=not IS_LONG,
             deadline=None,

@@ -6,12 +6,18 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 from sqlalchemy import Connection
 
+from scheduler.claims.cancellations import request_cancel
 from scheduler.claims.requested_runs import request_run
+from scheduler.clock import ManualClock
 from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.overlap import OverlapPolicy
+from scheduler.core.timer import Timer
+from scheduler.core.triggers import Every
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
-from tests.scheduler.claims.second_daemon import PRODUCTION, Second, begin_runs
+from scheduler.store.pause_table import PauseTable
+from scheduler.store.timers import TimerTable
+from tests.scheduler.claims.second_daemon import PRODUCTION, Second, begin_runs, registered
 from tests.scheduler.scripted_service import FAILURE, SUCCESS, Service
 
 
@@ -163,3 +169,66 @@ def test_lines_whose_answer_was_lost_are_written_once(
     service.executor.print(task, "three")
     service.settle()
     assert [line.text for line in service.history.lines(task.run_id)] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_a_claim_that_is_found_and_ended_by_one_that_is_not_committed_is_found_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch, is_cancelled: bool
+) -> None:
+    """Otherwise its run would stay open for ever, and the timer would be skipped each time."""
+    service.add(seconds=10, misfire=MisfirePolicy.SKIP, grace_s=1)
+    service.after(9)
+    service.clock.advance(1)
+    assert service.daemon is not None
+    with unanswered(service.store, monkeypatch, committed=True):
+        service.daemon.turn()
+    if is_cancelled:
+        request_cancel(service.store, service.history.runs()[0].id, now=service.clock.now())
+    # Before the lease is renewed.
+    service.clock.advance(0.5 if is_cancelled else 1.5)
+    with unanswered(service.store, monkeypatch, committed=False):
+        service.daemon.turn()
+    assert service.rows() == [(10, 1, None)]
+    service.daemon.turn()
+    assert service.rows() == [(10, 1, "cancelled" if is_cancelled else "misfired")]
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_release_whose_answer_was_lost_is_finished_before_anything_is_handed_out(
+    service: Service, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    """A pause begins a moment before a fire time: its function is called once, after the pause."""
+    service.add(seconds=10)
+    service.after(10 - 0.002)
+    assert service.rows() == [(10, 1, None)]
+    pauses = PauseTable(service.store)
+    pauses.pause(now=service.clock.now())
+    assert service.daemon is not None
+    service.daemon.wake()
+    with unanswered(service.store, monkeypatch, committed=committed):
+        service.daemon.turn()
+    service.clock.advance(0.002)
+    for _ in range(3):
+        service.daemon.turn()
+    assert service.executor.begun == []
+    pauses.resume(now=service.clock.now())
+    service.settle()
+    assert service.rows() == [(10, 1, "succeeded")]
+    assert len(service.executor.begun) == 1
+
+
+def test_a_daemon_whose_registration_was_not_answered_does_not_take_its_own_row_for_another_daemon(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Timers that fire when a daemon starts do so."""
+    timer = Timer(name="t", function="f", trigger=Every(3600), enabled=True, fire_on_start=True)
+    TimerTable(store).add([timer], now=clock.now())
+    service = Service(store, clock)
+    assert service.daemon is not None
+    with unanswered(store, monkeypatch, committed=True):
+        service.daemon.turn()
+    assert len(registered(store)) == 1
+    service.settle()
+    assert registered(store) == {service.daemon._lease.id}
+    assert [task.kind for task in service.executor.begun] == ["on_start"]
+    service.kill()
