@@ -52,6 +52,8 @@ def load(name: str) -> Target:
     module with no application or with several.
     """
     source, attribute = split_target(name)
+    if not source.strip():
+        raise TargetError(f"{name!r} names no file and no module; name a cloud.py with your functions")
     module = _from_file(Path(source)) if source.endswith(".py") else _from_module(source)
     application = _named(module, attribute, name) if attribute else _only(module, name)
     return Target(name, module, application, registry_of(application))

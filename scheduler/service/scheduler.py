@@ -17,6 +17,7 @@ from ..clock import Clock, SystemClock
 from ..core.alerts import AlertRule, AlertRules
 from ..core.run import Outcome, Run
 from ..core.timer import Environment
+from ..core.timer_checks import check_params
 from ..daemon.events import Listener, combined
 from ..daemon.loop import Daemon
 from ..errors import ConfigError, StoreError
@@ -229,6 +230,8 @@ class Scheduler(ManagedTimers):
         `params` replace all parameters of the timer, for this run only. If `functions` is an Engine or a Registry,
         ArgumentError for parameters that the function does not accept.
         """
+        if params is not None:
+            check_params(params)
         if params is not None and self._registry is not None:
             bind(self._registry.get(self._timetable.get(name, environment).timer.function), params)
         return request_run(self.store, name, environment, now=self._clock.now(), params=params)

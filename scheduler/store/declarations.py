@@ -160,6 +160,7 @@ def _trigger(schedule: Any, options: dict[str, Any], default_tz: str) -> Trigger
     values = {"tz": default_tz, POSITIONAL: schedule, **given}
     kind = chosen_kind(values, kinds)
     if kind is None:
+        _options(options)  # an unknown option may be what was meant
         offered = [option for option in choices(kinds) if option.flag]
         raise TimerError(
             f"give {listed([option.noun for option in offered], 'or')}, "
@@ -186,11 +187,15 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := options.keys() - _KNOWN:
         of_triggers = [option.name for option in trigger_options(trigger_kinds()) if option.name != POSITIONAL]
         message = f"there is no option {min(unknown)!r}; options are {', '.join([*of_triggers, *sorted(_KNOWN)])}"
+        if min(unknown) in _SCHEDULE_WORDS:
+            message = f'there is no option {min(unknown)!r}; the schedule comes first: @engine.timer("0 0 8 ? * MON")'
         raise TimerError("; ".join([message, *plugin_faults()]))
     return dict(options)
 
 
 #: The attributes that are options of a declaration; its function is the one that it decorates.
 _KNOWN = frozenset(attribute.name for attribute in ATTRIBUTES) - {"function"}
+#: What other libraries call the schedule, which is the first argument here.
+_SCHEDULE_WORDS = frozenset({"cron", "crontab", "expression", "schedule", "trigger"})
 #: Their names in lists: `limit`, `breaker`, `jitter` …
 _SYNONYMS = {name: attribute.name for attribute in ATTRIBUTES for name in attribute.names}

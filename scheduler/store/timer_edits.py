@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from functools import partial
 from secrets import randbits
@@ -111,12 +111,14 @@ def _is_planned_anew(stored: StoredTimer, timer: Timer, *, counts_anew: bool) ->
     return timer.enabled or timer.trigger != stored.timer.trigger
 
 
+_EDITABLE = {attribute.name: None for attribute in fields(Timer) if attribute.name != "working_days"}
+
+
 def _changed(stored: StoredTimer, changes: Mapping[str, Any]) -> Timer:
     """The timer with other attributes; TimerError if it cannot have them. Without a calendar it has no roll, either."""
-    try:
-        timer = replace(stored.timer, **changes)
-    except TypeError as error:
-        raise TimerError(str(error)) from error
+    if unknown := changes.keys() - _EDITABLE:
+        raise TimerError(f"a timer has no attribute {min(unknown)!r}; its attributes are {', '.join(_EDITABLE)}")
+    timer = replace(stored.timer, **changes)
     if changes.keys() & {"name", "function"}:
         check_new_names(timer.name, timer.function)
     if "calendar" in changes and timer.calendar is None and "roll" not in changes:

@@ -283,6 +283,8 @@ def _check_names(connection: Connection, wanted: Sequence[Timer]) -> None:
 
 
 def _get(connection: Connection, name: str, environment: Environment, *, is_locked: bool = False) -> StoredTimer:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a timer must be a str, got {type(name).__name__}")
     query = select(timers).where(timers.c.environment == environment, timers.c.name == name)
     row = connection.execute(query.with_for_update(key_share=True) if is_locked else query).one_or_none()
     if row is None:

@@ -122,6 +122,7 @@ def test_an_error_in_another_file_of_the_project_is_shown_there(
     ("name", "words"),
     [
         ("nothing_here.py", "no such file"),
+        ("", "names no file and no module"),
         ("no_such_module_at_all", "no module of that name"),
         ("json:loads", "json:loads is a function, not an engine"),
         ("json:nothing", "has no attribute 'nothing'"),

@@ -59,6 +59,7 @@ GOOD = ("good", {"every": 60, "enabled": True})
     ("options", "reason"),
     [
         ({"every": 60, "limt": 3}, "there is no option 'limt'"),
+        ({"cron": "0 0 8 * * ?"}, "there is no option 'cron'; the schedule comes first: @engine.timer"),
         ({"every": "soon"}, "an interval must be a whole number of seconds"),
         ({"every": 0}, "an interval must be from 1 to"),
         ({}, "give an expression, an interval, an instant or a recurrence rule"),
