@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import secrets
+import sys
 import traceback
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -83,7 +87,8 @@ def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float
     bound = bind(function, arguments)
     call = Call(name, secrets.token_hex(8))
     try:
-        return Execution(1, prepare=lambda: None).bounded(call, functools.partial(run, function, bound), limit_s)
+        with _keeping_streams():
+            return Execution(1, prepare=lambda: None).bounded(call, functools.partial(run, function, bound), limit_s)
     except FunctionTimedOutError as error:
         _fail(f"{error} {name} exceeded its limit of {limit_s:g} s")
     except LeanEngineError as error:
@@ -99,6 +104,29 @@ def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float
             _fail(error_text(error))
         click.echo(_traceback(error), err=True, nl=False)
         _fail(f"{name} raised {error_text(error)}")
+
+
+@contextmanager
+def _keeping_streams() -> Iterator[None]:
+    """Put back stdout and stderr, in which the result goes, if the function replaces or closes them."""
+    kept = [(name, stream, _copy_of(stream)) for name in ("stdout", "stderr") if (stream := getattr(sys, name))]
+    try:
+        yield
+    finally:
+        for name, stream, copy in kept:
+            if copy is not None and stream.closed:
+                stream = open(copy, "w", encoding=stream.encoding, errors=stream.errors)  # noqa: PTH123, SIM115, PLW2901
+            elif copy is not None:
+                os.close(copy)
+            setattr(sys, name, stream)
+
+
+def _copy_of(stream: TextIO) -> int | None:
+    """Another descriptor of a stream; None if it has none."""
+    try:
+        return os.dup(stream.fileno())
+    except (OSError, ValueError):
+        return None
 
 
 def _traceback(error: Exception) -> str:

@@ -1,6 +1,8 @@
 """scheduler call: a function in this process."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -59,6 +61,7 @@ def test_a_function_that_fails_ends_with_status_1(words: str, message: str, comm
 
 
 ODD = """
+import sys
 from scheduler.engine import Engine
 
 engine = Engine()
@@ -110,6 +113,19 @@ def unreadable():
 @engine.define
 def yields():
     yield 1
+
+
+@engine.define
+def silences():
+    sys.stdout = sys.stderr = None
+    return "heard"
+
+
+@engine.define
+def closes():
+    sys.stdout.close()
+    sys.stderr.close()
+    return "heard"
 """
 
 
@@ -122,6 +138,7 @@ def yields():
         ("surrogate", 0, r'"\ud800"', ""),
         ("nan", 0, '"nan"', "Warning: over HTTP this result is an error: "),
         ("unreadable", 0, "", "Warning: over HTTP this result is an error: "),
+        ("silences", 0, '"heard"', ""),
         ("yields", 1, "", "Error: the function returned a generator, whose code has not run"),
     ],
 )
@@ -137,6 +154,15 @@ def test_an_odd_result_or_error_is_printed(
         assert not stdout or result.stdout == f"{stdout}\n"
     assert stderr in result.stderr
     assert "scheduler/" not in result.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_function_that_closes_the_output_has_a_result_all_the_same(words: tuple[str, ...], tmp_path: Path) -> None:
+    """On the terminal, and under --json."""
+    (tmp_path / "cloud.py").write_text(ODD)
+    command = [sys.executable, "-m", "scheduler", "call", "closes", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, '"heard"\n', "")
 
 
 def test_a_traceback_begins_in_the_users_file(command_line: CommandLine) -> None:
