@@ -42,8 +42,10 @@ CREATE TABLE tally (hour INTEGER NOT NULL, environment TEXT NOT NULL, outcome IN
     PRIMARY KEY (hour, environment, outcome)) WITHOUT ROWID;
 CREATE TABLE spread (hour INTEGER NOT NULL, environment TEXT NOT NULL, measure TEXT NOT NULL, bucket INTEGER NOT NULL,
     runs INTEGER NOT NULL, PRIMARY KEY (hour, environment, measure, bucket)) WITHOUT ROWID;
-CREATE TABLE days (day INTEGER NOT NULL, timer INTEGER NOT NULL, fires INTEGER NOT NULL, failures INTEGER NOT NULL,
-    longest_ms INTEGER NOT NULL, latest_ms INTEGER NOT NULL, PRIMARY KEY (day, timer)) WITHOUT ROWID;
+CREATE TABLE failures (day INTEGER NOT NULL, timer INTEGER NOT NULL, fires INTEGER NOT NULL,
+    PRIMARY KEY (day, timer)) WITHOUT ROWID;
+CREATE TABLE tops (day INTEGER NOT NULL, environment TEXT NOT NULL, measure TEXT NOT NULL, timer INTEGER NOT NULL,
+    ms INTEGER NOT NULL, PRIMARY KEY (day, environment, measure, timer)) WITHOUT ROWID;
 """
 #: Differs for other tables and other outcomes; a file of another version is made anew.
 _VERSION = zlib.crc32(f"{_TABLES}{','.join(OUTCOMES)}".encode()) >> 1
@@ -136,5 +138,5 @@ def _make_tables(connection: sqlite3.Connection) -> None:
 
 def clear(connection: sqlite3.Connection) -> None:
     """Forget everything, for another store at the same place."""
-    for table in ("state", "unread", "gaps", "timers", "unsettled", "path", "tally", "spread", "days"):
+    for table in ("state", "unread", "gaps", "timers", "unsettled", "path", "tally", "spread", "failures", "tops"):
         connection.execute(f"DELETE FROM {table}")

@@ -13,7 +13,7 @@ from ...core.run import Outcome
 from ...core.timestamps import EPOCH, instant, stamp
 from ...store.timer_pages import TimerKey
 from .file import FAILURES, OUTCOMES
-from .settled import BUCKETS, DAY_US, HOUR_US
+from .settled import BUCKETS, DAY_US, HOUR_US, RANKED
 
 _HOUR = timedelta(hours=1)
 _FAILURES = ", ".join(str(OUTCOMES.index(outcome)) for outcome in FAILURES)
@@ -244,34 +244,24 @@ class Rankings(NamedTuple):
 
 
 def rankings(
-    digest: sqlite3.Connection, since: datetime, until: datetime, *, most: int = 10, environment: str | None = None
+    digest: sqlite3.Connection, since: datetime, until: datetime, *, environment: str | None = None
 ) -> Rankings:
-    """The rankings of timers over the days of a span in UTC; the days are read once for all of them."""
-    values = {
-        "first": stamp(since) // DAY_US,
-        "last": -(-stamp(until) // DAY_US),
-        "environment": environment,
-        "most": most,
-    }
-    found = Rankings([], [], [])
-    for place, *row in digest.execute(_RANKED, values):
-        found[place].append(Ranked(*row))
-    return found
+    """The first timers of each ranking over the days of a span in UTC."""
+    values = {"first": stamp(since) // DAY_US, "last": -(-stamp(until) // DAY_US), "environment": environment}
+    failures = [Ranked(*row) for row in digest.execute(_MOST_FAILURES, values)]
+    longest, latest = ([Ranked(*row) for row in digest.execute(_TOPS, {**values, "measure": m})] for m in _MEASURES)
+    return Rankings(failures, longest, latest)
 
 
-def _ranked(place: int, column: str) -> str:
-    return (
-        f"SELECT * FROM (SELECT {place}, environment, name, {column} FROM sums JOIN timers ON id = timer"
-        f" WHERE {column} > 0 AND (:environment IS NULL OR environment = :environment)"
-        f" ORDER BY {column} DESC, timer LIMIT :most)"
-    )
-
-
+_MEASURES = ("took", "late")
 _RANKED = (
-    "WITH sums AS (SELECT timer, sum(failures) AS failures, max(longest_ms) AS longest, max(latest_ms) AS latest"
-    " FROM days WHERE day >= :first AND day < :last GROUP BY timer) "
-    + " UNION ALL ".join(_ranked(place, column) for place, column in enumerate(Rankings._fields))
+    "SELECT environment, name, value FROM ({}) JOIN timers ON id = timer"
+    " WHERE :environment IS NULL OR environment = :environment"
+    f" ORDER BY value DESC, timer LIMIT {RANKED}"
 )
+_OF_DAYS = "WHERE day >= :first AND day < :last"
+_MOST_FAILURES = _RANKED.format(f"SELECT timer, sum(fires) AS value FROM failures {_OF_DAYS} GROUP BY timer")
+_TOPS = _RANKED.format(f"SELECT timer, max(ms) AS value FROM tops {_OF_DAYS} AND measure = :measure GROUP BY timer")
 
 
 def sums_of(hours: Iterable[Hour]) -> Counter[Outcome]:

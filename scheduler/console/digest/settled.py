@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import nsmallest
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -27,6 +28,8 @@ COLUMNS = select(
     runs.c.request_id,
 )
 HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
+#: How many timers a ranking has.
+RANKED = 10
 #: The number of classes of a spread: durations below 1 ms, below 2, 4, 8 … and from 2^22 ms on.
 BUCKETS = 24
 _NUMBERS = {outcome: number for number, outcome in enumerate(OUTCOMES)}
@@ -134,16 +137,37 @@ def bucket_of(milliseconds: int) -> int:
 
 
 def _add_to_days(digest: sqlite3.Connection, settled: Iterable[RunRow], timers: Mapping[tuple[str, str], int]) -> None:
-    days: dict[tuple[int, int], list[int]] = {}
+    failures: Counter[tuple[int, int]] = Counter()
+    tops: defaultdict[_DayKey, dict[int, int]] = defaultdict(dict)
     for row in settled:
-        day = days.setdefault((row.fire_at // DAY_US, timers[row.environment, row.timer]), [0, 0, 0, 0])
-        day[0] += row.fires
-        day[1] += row.fires if row.outcome in FAILURES else 0
-        day[2] = max(day[2], row.took_ms or 0)
-        day[3] = max(day[3], row.late_ms or 0)
+        day, timer = row.fire_at // DAY_US, timers[row.environment, row.timer]
+        if row.outcome in FAILURES:
+            failures[day, timer] += row.fires
+        for measure, ms in (("took", row.took_ms), ("late", row.late_ms)):
+            if ms is not None and ms > 0:
+                highest = tops[day, row.environment, measure]
+                highest[timer] = max(ms, highest.get(timer, 0))
     digest.executemany(
-        "INSERT INTO days VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET fires = fires + excluded.fires,"
-        " failures = failures + excluded.failures, longest_ms = max(longest_ms, excluded.longest_ms),"
-        " latest_ms = max(latest_ms, excluded.latest_ms)",
-        [(*key, *values) for key, values in days.items()],
+        "INSERT INTO failures VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET fires = fires + excluded.fires",
+        [(*key, fires) for key, fires in failures.items()],
+    )
+    for key, highest in tops.items():
+        _add_tops(digest, key, highest)
+
+
+#: A day, an environment and a measure.
+_DayKey = tuple[int, str, str]
+
+
+def _add_tops(digest: sqlite3.Connection, key: _DayKey, highest: Mapping[int, int]) -> None:
+    """Keep the timers with the highest values of a day; the highest of several days are among these."""
+    first = nsmallest(RANKED, highest.items(), key=lambda pair: (-pair[1], pair[0]))
+    digest.executemany(
+        "INSERT INTO tops VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET ms = max(ms, excluded.ms)",
+        [(*key, timer, ms) for timer, ms in first],
+    )
+    its = "FROM tops WHERE day = ?1 AND environment = ?2 AND measure = ?3"
+    digest.execute(
+        f"DELETE {its} AND timer NOT IN (SELECT timer {its} ORDER BY ms DESC, timer LIMIT {RANKED})",
+        key,
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -213,6 +215,48 @@ def test_both_databases_are_read(store: Store) -> None:
         assert [(row.timer, row.value) for row in ranked.failures] == [("b", 2)]
         assert unread_before(connection) is None
     digest.close()
+
+
+def test_rankings_over_several_days_are_those_of_all_runs(tmp_path: Path) -> None:
+    """However the runs are divided into portions: of each day only the first timers of each environment are kept."""
+    draw, begin = Random(7), datetime(2026, 11, 30, tzinfo=UTC)
+    rows = []
+    for number in range(600):
+        outcome = draw.choice((Outcome.SUCCEEDED, Outcome.FAILED))
+        values = ending(number, outcome, draw.randrange(60))
+        late = {"started_at": values["started_at"] + draw.choice((-5, 0, 1, 40)) * 1000}
+        named = {"environment": draw.choice(("production", "stage"))}
+        rows.append(run_values(number, f"t{draw.randrange(30):02}", **{**values, **late, **named}))
+    with Store(tmp_path / "store.db") as store:
+        add_runs(store, *rows)
+        digest = Digest(store)
+        while digest.step(37):
+            pass
+        with digest.reading() as connection:
+            for environment in (None, "production", "stage"):
+                for days in (1, 2, 4):
+                    until = begin + timedelta(days=days)
+                    found = queries.rankings(connection, begin, until, environment=environment)
+                    counted = [
+                        row
+                        for row in rows
+                        if row["fire_at"] < stamp(until) and environment in (None, row["environment"])
+                    ]
+                    assert [[row.value for row in ranked] for ranked in found] == ranked_by_hand(counted)
+        digest.close()
+
+
+def ranked_by_hand(rows: Sequence[dict[str, Any]]) -> list[list[int]]:
+    """The first values of the three rankings of these runs."""
+    failures: Counter[tuple[str, str]] = Counter()
+    longest: Counter[tuple[str, str]] = Counter()
+    latest: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        key = row["environment"], row["timer"]
+        failures[key] += row["outcome"] == Outcome.FAILED.value
+        longest[key] = max(longest[key], (row["ended_at"] - row["started_at"]) // 1000)
+        latest[key] = max(latest[key], (row["started_at"] - row["fire_at"]) // 1000)
+    return [sorted((n for n in each.values() if n > 0), reverse=True)[:10] for each in (failures, longest, latest)]
 
 
 def test_a_run_that_commits_late_is_found(store: Store) -> None:
