@@ -64,8 +64,10 @@ class ClaimedFires:
 
     def of(self, timer_id: int, timer: Timer) -> datetime | None:
         """The latest claimed fire time of a timer in the history; None if none is after `now`."""
-        found = self._by_id.get(timer_id), self.by_name.get((timer.environment, timer.name))
-        return max((at for at in found if at is not None), default=None)
+        by_id, by_name = self._by_id.get(timer_id), self.by_name.get((timer.environment, timer.name))
+        if by_id is None or by_name is None:
+            return by_id or by_name
+        return max(by_id, by_name)
 
     def until(self, timer_id: int, timer: Timer, next_fire: datetime | None) -> datetime:
         """The latest claimed fire time of a timer whose row is locked; `now` if none is later."""

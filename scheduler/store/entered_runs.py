@@ -13,7 +13,7 @@ from ..core.run import Kind
 from ..core.timer import Timer
 from ..core.timestamps import stamp
 from .database import store_of
-from .rows import NEW_RUN, new_run
+from .rows import NEW_RUN, new_request_ids, new_run
 from .schema import runs, timers
 from .statements import Among, Bulk
 
@@ -53,11 +53,14 @@ def enter_runs_of(
 ) -> Sequence[int]:
     """Enter a run of each timer, with its id, for the fire time `at`; returns the ids of the runs."""
     run_ids = store_of(connection).new_run_ids(connection, len(of))
-    waiting, stamped, rows = NewRun(at, at, waits=True), stamp(at), []
-    for run_id, (timer_id, timer) in zip(run_ids, of, strict=True):
-        row = new_run((timer_id, timer.name, timer.function, timer.environment.value), waiting, stamped)
-        row[_ID], row[_KIND] = run_id, kind.value
-        rows.append((*row, own_params))
+    # All rows are equal but for the ids and the timer.
+    row = [*new_run((0, "", "", ""), NewRun(at, at, waits=True), stamp(at)), own_params]
+    row[_KIND] = kind.value
+    rows = []
+    for run_id, request_id, (timer_id, timer) in zip(run_ids, new_request_ids(len(of)), of, strict=True):
+        row[:_KIND] = run_id, timer_id, timer.name, timer.function, timer.environment.value
+        row[_REQUEST_ID] = request_id
+        rows.append(tuple(row))
     _ENTER.execute(connection, rows)
     return run_ids
 
@@ -66,5 +69,6 @@ def _named(connection: Connection, keys: Iterable[tuple[str, str]]) -> Sequence[
     return _NAMED.rows(connection, sorted({name for _, name in keys}))
 
 
-_ID, _KIND = NEW_RUN.index("id"), NEW_RUN.index("kind")
+#: Before the kind are the id of the run, and the columns that describe its timer.
+_KIND, _REQUEST_ID = NEW_RUN.index("kind"), NEW_RUN.index("request_id")
 _ENTER = Bulk(insert(runs), (*NEW_RUN, "own_params"))
