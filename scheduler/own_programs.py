@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -50,14 +52,15 @@ def _found_by_itself() -> set[str]:
     import site
 
     folders = [*site.getsitepackages(), site.getusersitepackages()]
-    lines = [line for folder in folders for file in Path(folder).glob("*.pth") for line in _lines(file)]
+    lines = [line for folder in folders for line in _lines(folder)]
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return {os.path.realpath(path) for path in (*folders, *lines, *given) if path}
 
 
-def _lines(file: Path) -> list[str]:
-    """The folders that a .pth file adds."""
-    try:
-        return [str(file.parent / line) for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
-    except OSError:
-        return []
+def _lines(folder: str) -> Iterator[str]:
+    """The folders that the .pth files of a folder add; none if it is missing, or closed to this user."""
+    with suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208
+            if name.endswith(".pth"):
+                text = Path(folder, name).read_text(encoding="utf-8", errors="replace")
+                yield from (os.path.join(folder, line) for line in text.splitlines())  # noqa: PTH118

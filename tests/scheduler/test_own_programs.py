@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from scheduler import own_programs
 from scheduler.own_programs import command
 
 ROOT = Path(__file__).parents[2]
@@ -47,3 +51,17 @@ def test_a_package_from_elsewhere_is_found_too(tmp_path: Path) -> None:
     )
     expected = f"__main__ ['an argument'] {other / 'beside.py'} ENDMARKER {site / 'scheduler' / 'shown.py'}\n"
     assert (done.stdout, done.stderr) == (expected, "")
+
+
+def test_a_folder_of_packages_may_be_closed_to_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of the user in whose name HOME is still set."""
+
+    def closed(path: str) -> list[str]:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", closed)
+    own_programs._folders_to_name.cache_clear()
+    try:
+        assert command("scheduler.up.program")[-1] == "scheduler.up.program"
+    finally:
+        own_programs._folders_to_name.cache_clear()
