@@ -17,6 +17,8 @@ from ..fields import FIELDS, MONTH_DAYS, YEARS, Field
 _TOKEN = re.compile(r"H(?:\((\w+)-(\w+)\))?(?:/(\d+))?\Z", re.IGNORECASE | re.ASCII)
 _EVERY_MONTH = 28
 _DIGITS = 6
+_JENKINS = 5
+_FIVE = "5 fields, a Quartz expression has 6 or 7"
 
 
 def hashed_text(text: str, key: str) -> str:
@@ -27,6 +29,11 @@ def hashed_text(text: str, key: str) -> str:
     """
     check_type(text, str, "a schedule must be a str")
     check_type(key, str, "a key must be a str")
+    if len(text.split()) == _JENKINS:
+        # Its first H is one of minutes; as one of seconds, it would be picked from other values.
+        hint = "seconds field missing, as in Jenkins; write it as in 0 H H * * ?"
+        problem = Problem(field="seconds", text="", column=1, message=_FIVE, hint=hint)
+        raise CronSyntaxError(text, (problem,))
     place = 0
     parts = []
     for index, word in enumerate(text.split()):

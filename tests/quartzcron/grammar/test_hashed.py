@@ -106,3 +106,11 @@ def test_a_wrapped_range_of_h_with_a_step_stays_within_it() -> None:
             fire.hour for fire in CronExpression.hashed("0 0 H(22-4)/2 * * ?", key=f"{n}").between(NIGHT, DAY_AFTER)
         }
         assert hours in ({22, 0, 2, 4}, {23, 1, 3})
+
+
+@pytest.mark.parametrize("text", ["H H * * *", "H 8 * * 1"])
+def test_jenkins_fields_lack_the_seconds(text: str) -> None:
+    """The error has the text as it was written, and no fix with a value that H has in another place."""
+    with pytest.raises(CronSyntaxError, match="seconds field missing, as in Jenkins; write it as in 0 H H") as refused:
+        CronExpression.hashed(text, key="k")
+    assert (refused.value.expression, refused.value.fix) == (text, None)
