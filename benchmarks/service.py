@@ -1,6 +1,6 @@
 """Throughput of the timer service, its start with a large store, and functions that hang, each with its goal.
 
-    python benchmarks/service.py [--only sustained store hung postgresql]
+    python benchmarks/service.py [--only sustained store hung cancelled postgresql]
 
 The store is durable, and functions run in two worker processes. PostgreSQL comes from a wheel of the test extra. A
 missed goal is printed as missed, and makes the exit status 1.
@@ -26,6 +26,8 @@ from typing import NamedTuple
 
 from timers import Measured, add_every_second, functions, ours
 
+from scheduler.claims.cancellations import request_cancel
+from scheduler.claims.requested_runs import request_run
 from scheduler.clock import SystemClock
 from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Ending, Line, Outcome, Task
@@ -61,6 +63,15 @@ def ignores_signals():
 @functions.define
 def has_children():
     subprocess.run(["sleep", "60"])
+
+
+@functions.define
+def tells(path):
+    child = subprocess.Popen(["sleep", "60"])
+    with open(path + ".new", "w") as file:
+        file.write(f"{os.getpid()} {child.pid}")
+    os.rename(path + ".new", path)
+    time.sleep(60)
 
 
 @functions.define
@@ -230,6 +241,44 @@ def hung(seconds: int = 21, limit_s: float = 5.0) -> list[Result]:
     ]
 
 
+def cancelled(times: int = 10) -> list[Result]:
+    """How long after a request to cancel it the process of a function that never returns is dead, with its child."""
+    took: list[float] = []
+    with tempfile.TemporaryDirectory() as folder, Store(str(Path(folder) / "store.db")) as store:
+        file = Path(folder) / "pids"
+        timer = Timer(name="t", function="tells", trigger=Every(86_400), params={"path": str(file)}, limit_s=600)
+        TimerTable(store).add([timer], now=SystemClock().now(), quota=0)
+        # The request comes from another process.
+        with daemon_on(store, functions(folder, HUNG)), Store(str(Path(folder) / "store.db")) as other:
+            for _ in range(times):
+                run_id = request_run(other, "t", Environment.PRODUCTION, now=SystemClock().now())
+                pids = _pids(file)
+                asked = time.perf_counter()
+                request_cancel(other, run_id, now=SystemClock().now())
+                while any(map(_lives, pids)):
+                    time.sleep(0.0005)
+                took.append((time.perf_counter() - asked) * 1000)
+                file.unlink()
+    return [
+        Result("cancelled run to dead processes, at the latest", max(took), "ms", 100),
+        Result("cancelled run to dead processes, median", statistics.median(took), "ms"),
+    ]
+
+
+def _pids(file: Path) -> list[int]:
+    """The processes that a function has written down."""
+    while not file.exists():
+        time.sleep(0.001)
+    return [int(word) for word in file.read_text().split()]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def _healthy(hanging: list[str], seconds: int, limit_s: float, over: list[float]) -> float:
     """The p99 of the lateness of five every-second timers beside functions that hang, in ms."""
     late: list[float] = []
@@ -308,6 +357,7 @@ SECTIONS: dict[str, tuple[Callable[[], list[Result]], ...]] = {
     "sustained": (sustained,),
     "store": (large_store, adding_and_catching_up),
     "hung": (hung,),
+    "cancelled": (cancelled,),
     "postgresql": (postgresql,),
 }
 

@@ -21,6 +21,7 @@ SchedulerError
 │   ├── StoreUnavailableError       locked, read-only, full or unreachable; a retry may succeed
 │   ├── LeaseLostError              the lease of this daemon ran out
 │   └── StoreVersionError           written by a newer version, or not by this service
+│       └── StoreMigratedError      a newer version has migrated the store since this program opened it
 └── ConfigError(ValueError)         an invalid setting
 
 LeanEngineError                     raised by a user's function to refuse a call (engine protocol § 4)
@@ -206,6 +207,10 @@ class LeaseLostError(StoreError):
 
 class StoreVersionError(StoreError):
     """The store was written by a newer version, or not by this service."""
+
+
+class StoreMigratedError(StoreVersionError):
+    """A newer version has migrated the store since this program opened it."""
 
 
 class ConfigError(SchedulerError, ValueError):

@@ -20,7 +20,7 @@ from ..clock import Clock, SteadyClock, SystemClock
 from ..core.misfire import GRACE
 from ..core.run import Task
 from ..core.timer import Environment
-from ..errors import LeaseLostError, StoreError, StoreUnavailableError
+from ..errors import LeaseLostError, StoreError, StoreMigratedError, StoreUnavailableError
 from ..executors import Executor, Report
 from ..store.database import Store
 from ..store.pause_table import PauseTable
@@ -88,7 +88,9 @@ class Daemon:
         self._run_pings = self._dispatch.run_pings = RunPings(self._claims.ping_urls, courier)
         self._claim_ahead = ClaimAhead(self._claims, self._clock, grace=grace)
         retention = Retention(store, keep, keep_runs)
-        self._upkeep = Upkeep(self._lease, self._claims, self._dispatch, retention, self._clock, TzdataUpdates(store))
+        self._upkeep = Upkeep(
+            store, self._lease, self._claims, self._dispatch, retention, self._clock, TzdataUpdates(store)
+        )
         self._system_clock_setback = SystemClockSetback(self._clock, self._claim_ahead, TimerTable(store))
         self._pauses = Pauses(PauseTable(store), self._claim_ahead, self._clock)
         self._finished = FinishedTimers(store, self._clock)
@@ -97,6 +99,8 @@ class Daemon:
         self._sleeper = Sleeper(store, self._clock)
         self._results = ResultBuffer()
         self._agenda = Agenda()
+        #: Whether it has ended without a call of `stop`, because a newer version has migrated the store.
+        self.has_ended_itself = False
         self._recorder = Recorder(
             self._claims, self._results, self._agenda, self._dispatch, self._calls, listener, self._run_pings
         )
@@ -218,6 +222,11 @@ class Daemon:
             self._dispatch.unbegun.clear()
             self._results.forget()
             self._upkeep.is_registered = False
+            return 0.0
+        except StoreMigratedError as error:
+            log.error("%s", error)
+            self.has_ended_itself = True
+            self.stop()
             return 0.0
         except StoreUnavailableError as error:
             self._health.store_failed(str(error))

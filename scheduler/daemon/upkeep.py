@@ -9,6 +9,7 @@ from ..claims.abandoned_runs import outcome_without_daemon
 from ..claims.claims import Claims
 from ..claims.leases import Lease
 from ..clock import Clock
+from ..store.database import Store
 from ..store.retention import Retention
 from ..store.tzdata_updates import Moved, TzdataUpdates
 from .agenda import Agenda
@@ -32,6 +33,7 @@ class Upkeep:
 
     def __init__(
         self,
+        store: Store,
         lease: Lease,
         claims: Claims,
         dispatch: Dispatch,
@@ -39,6 +41,7 @@ class Upkeep:
         clock: Clock,
         tzdata_updates: TzdataUpdates,
     ) -> None:
+        self._store = store
         self._lease = lease
         self._claims = claims
         self._dispatch = dispatch
@@ -50,7 +53,10 @@ class Upkeep:
         self.is_registered = False
 
     def keep_lease(self, agenda: Agenda, now: datetime, wake_port: int, *, is_stopping: bool) -> None:
-        """Register or renew the lease; now and then take over from dead daemons, and prune the history."""
+        """Register or renew the lease; now and then take over from dead daemons, and prune the history.
+
+        StoreMigratedError if a newer version has migrated the store: it may have what this version would not heed.
+        """
         monotonic = self._clock.monotonic()
         if not self.is_registered:
             self._start_fires.registered(self._lease.register(now, wake_port))
@@ -65,6 +71,8 @@ class Upkeep:
             agenda.renew_lease_at = monotonic + self._lease.renew_every_s
         self._lease.hold_lock()
         if monotonic >= agenda.check_others_at:
+            if not is_stopping:
+                self._store.check_version()
             had_others = self._lease.other_daemons
             self._take_over(now)
             if had_others or self._lease.other_daemons:

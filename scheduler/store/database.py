@@ -49,7 +49,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..core.addresses import hide_passwords, without_password
 from ..core.alerts import AlertRule, AlertRules
-from ..errors import StoreError, StoreUnavailableError
+from ..errors import StoreError, StoreMigratedError, StoreUnavailableError
 from ..install import install_command
 from . import schema
 from .store_url import parse_url
@@ -348,6 +348,14 @@ class Store:
         """The version of its tables, which is that of this program, because opening migrates the store."""
         with self.reading() as connection:
             return str(version_of(connection))
+
+    def check_version(self) -> None:
+        """StoreMigratedError if a newer version has migrated the tables since this store was opened."""
+        if (version := self.version()) != schema.HEAD:
+            raise StoreMigratedError(
+                f"{self}: a newer version of scheduler has brought the store from schema {schema.HEAD} to {version}, "
+                "so this version fires no more timers; start the newer one"
+            )
 
     def _bring_up_to_date(self, brings_up_to_date: bool) -> None:
         """Create or migrate the tables, or refuse a store without those of this version."""

@@ -72,6 +72,8 @@ def serve_timers(handover: Handover, options: UpOptions, channel: Channel, order
         orders.wait_to_fire()
         log_changes()
         status = server.serve(DaemonInBackground(daemon))
+        if daemon.has_ended_itself:
+            return 1  # the supervisor starts another one, of the newer version if that is installed
         messages.wait_for_last_lines(orders)
         return status
 

@@ -151,7 +151,7 @@ def _serve(
         beside.follow(lambda channel: SupervisorMessages(store, project, writer, channel, metrics))
         beside.ready(functions, report_of_timers(options, project, store, functions))
         log_changes()
-        status = server.serve(DaemonInBackground(daemon))
+        status = server.serve(DaemonInBackground(daemon)) or int(daemon.has_ended_itself)
         beside.end()
         return status
 
