@@ -73,7 +73,9 @@ def error_of(name: str, environment: str, *, among: int) -> Iterator[None]:
         yield
     except TimerError as error:
         if among > 1:
-            error.args = (f"timer {name!r} in {environment}: {error}", *error.args[1:])
+            # Some errors begin with the name, for commands that know no list.
+            said = str(error).removeprefix(f"{name}: ")
+            error.args = (f"timer {name!r} in {environment}: {said}", *error.args[1:])
         raise
 
 
