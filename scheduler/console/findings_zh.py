@@ -29,6 +29,13 @@ CHECKS: Mapping[str, str] = MappingProxyType(
 #: Clauses, which a finding separates by semicolons.
 CLAUSES: tuple[tuple[str, str], ...] = (
     ("Python {} at {}", "Python {}，位于 {}"),
+    (
+        "{} has files in the same package 'scheduler', so one of both does not work",
+        "{} 也有包 scheduler 的文件，所以两者之一无法工作",
+    ),
+    ("the package 'scheduler' is that of {}, not that of {}", "包 scheduler 是 {} 的，不是 {} 的"),
+    ("the package 'scheduler' has lost its __init__.py, not that of {}", "{} 的包 scheduler 缺少 __init__.py"),
+    ("pip uninstall {}, then {+}", "pip uninstall {}，然后 {}"),
     # Clocks
     ("wall and monotonic clock agree to {} ms", "系统时钟与单调时钟相差不超过 {} 毫秒"),
     ("the machine was suspended for {} since it started", "机器启动以来休眠过 {}"),
@@ -37,6 +44,8 @@ CLAUSES: tuple[tuple[str, str], ...] = (
         "the clock is not synchronised: start an NTP client (chrony, systemd-timesyncd)",
         "时钟没有同步，请启动 NTP 客户端（chrony、systemd-timesyncd）",
     ),
+    ("it is behind: the time zone database is of {}", "时钟慢了：时区数据库是 {} 年的"),
+    ("set the clock, or start an NTP client", "请调整时钟，或启动 NTP 客户端"),
     ("this machine's clock is {} ms from the database's", "本机时钟与数据库的时钟相差 {} 毫秒"),
     ("{+}: timers fire at the wrong time", "{}，定时任务会在错误的时间触发"),
     ("synchronise the clocks (NTP)", "请同步时钟（NTP）"),

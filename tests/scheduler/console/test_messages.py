@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("flask")
 
 from quartzcron import CronExpression, CronSyntaxError
+from scheduler import install
 from scheduler.console.findings_zh import CHECKS, CLAUSES
 from scheduler.console.messages import code_of, said, said_finding, said_of_line
 from scheduler.console.messages_zh import FIELDS, MESSAGES
@@ -24,7 +25,7 @@ from scheduler.formats.pause_text import pause_text
 from scheduler.store.pauses import scope_text
 
 #: The modules whose texts are in findings of the page.
-_OF_FINDINGS = {machine.__name__, store_checks.__name__, pause_text.__module__, scope_text.__module__}
+_OF_FINDINGS = {machine.__name__, install.__name__, store_checks.__name__, pause_text.__module__, scope_text.__module__}
 _CRON = '"function":"f","cron":"0 0 8 * * ?"'
 #: Lists of timers with each fault that one may have.
 LISTS = [
@@ -158,7 +159,14 @@ def _said_by(function: Callable[..., Any]) -> Iterator[str]:
 
 def test_every_finding_is_said_in_chinese() -> None:
     """Each clause that a check of the page may say is part of a row, and so is each name of a check."""
-    checks = [machine.check_clock, machine.check_zone_databases, machine.check_versions, scope_text, pause_text]
+    checks = [
+        machine.check_clock,
+        machine.check_zone_databases,
+        machine.check_versions,
+        install.damage,
+        scope_text,
+        pause_text,
+    ]
     checks += [value for value in vars(store_checks).values() if inspect.isfunction(value)]
     clauses = {clause for check in checks if check.__module__ in _OF_FINDINGS for clause in _said_by(check)}
     rows = [english for english, _ in CLAUSES]
