@@ -97,4 +97,7 @@ class PingQueue:
                 host.ready.append(url)
             else:
                 del self._waiting[url]
-            self._begin(host)
+            task = asyncio.current_task()
+            # A loop that ends cancels all; what began now it would leave unfinished.
+            if task is None or not task.cancelling():
+                self._begin(host)

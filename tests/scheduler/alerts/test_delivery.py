@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import json
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
@@ -360,6 +362,30 @@ def test_a_slow_host_gets_one_ping_at_a_time_until_it_answers_fast() -> None:
 
     queue: Any = None
     asyncio.run(main())
+
+
+def test_a_loop_that_ends_begins_no_ping() -> None:
+    """Else coroutines would be left that nobody awaits."""
+    begun = []
+
+    async def send(url: str, ping: Any) -> float:
+        begun.append(url)
+        await asyncio.sleep(60)
+        return 60.0
+
+    async def main() -> None:
+        queue = PingQueue(send)
+        for number in range(2 * NEW_HOST_AT_ONCE):
+            queue.add(f"http://h/{number}", {})
+        while len(begun) < NEW_HOST_AT_ONCE:
+            await asyncio.sleep(0)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        asyncio.run(main())
+        gc.collect()
+    assert [str(warning.message) for warning in caught if "never awaited" in str(warning.message)] == []
+    assert len(begun) == NEW_HOST_AT_ONCE
 
 
 def test_names_that_are_looked_up_for_long_delay_no_other_and_keep_a_thread_each(
