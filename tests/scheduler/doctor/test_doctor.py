@@ -91,7 +91,7 @@ def test_a_declaration_that_up_leaves_out_is_an_error(command_line: CommandLine)
     result = command_line.run("doctor")
     assert result.exit_code == 1
     assert "@engine.timer of 'tick' (cloud.py:" in result.stdout
-    assert "give an expression, an interval, an instant or a recurrence rule" in result.stdout
+    assert "there is no option 'every_s'; options are every, at," in result.stdout
 
 
 @pytest.fixture
