@@ -29,7 +29,7 @@ from .options import (
     target_option,
     why_option,
 )
-from .store_hints import hint_at_daemon, opened_or_new, warn_of_private_pings
+from .store_hints import hint_at_daemon, opened_or_new, warn_of_private_pings, warn_of_unserved
 from .transfer import function_problems, hint, read_list
 
 _SIGNS = {ListEffect.ADDED: ("+", "green"), ListEffect.CHANGED: ("~", "yellow"), ListEffect.REMOVED: ("-", "red")}
@@ -76,6 +76,7 @@ def apply_list(*, file: str, prune: bool, dry_run: bool, no_check: bool, as_json
         )
         daemon_runs = has_live_daemon(store)
     warn_of_private_pings(project, [timer for timer, _ in wanted])
+    warn_of_unserved(project, [timer for timer, _ in wanted])
     if as_json:
         print_json(_as_object(applied, dry_run=dry_run))
         return

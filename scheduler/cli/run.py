@@ -110,7 +110,7 @@ def _request(store: Store, project: Project, request: Callable[[datetime], int],
         # Without --wait, print no outcome, even of a run that has ended, so that scripts always get the same line.
         _print_requested(run, daemon_runs=daemon_runs)
     if wait and run.outcome is None:
-        click.echo(why_not_ended(run, timer, project), err=True)
+        click.echo(why_not_ended(run, timer, project, daemon_runs=has_live_daemon(store)), err=True)
     if wait and run.outcome is not Outcome.SUCCEEDED:
         raise SystemExit(1)
 

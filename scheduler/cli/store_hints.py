@@ -11,6 +11,7 @@ import click
 from ..core.timer import Timer
 from ..formats import display
 from ..project.project import Project
+from ..project.running_services import other_zone, running_services, unserved_timers
 from ..store.database import Store
 
 
@@ -36,6 +37,18 @@ def warn_of_private_pings(project: Project, timers: Iterable[Timer]) -> None:
     for timer in pinging:
         if reason := unsent_ping(timer.ping_url):
             click.echo(f"Warning: {display.plain(timer.name)}: {reason}", err=True)
+
+
+def warn_of_unserved(project: Project, timers: Iterable[Timer]) -> None:
+    """Warn of enabled timers whose environment the running `scheduler up` of this folder does not serve."""
+    for sentence in unserved_timers(running_services(project), [*timers]):
+        click.echo(f"Warning: {sentence}", err=True)
+
+
+def warn_of_other_zone(project: Project) -> None:
+    """Warn that the zone that this command has assumed is not the one that a running service assumes."""
+    if sentence := other_zone(running_services(project), project):
+        click.echo(f"Warning: {sentence}", err=True)
 
 
 def hint_at_daemon(*, is_needed: bool) -> None:

@@ -42,7 +42,13 @@ from .options import (
 from .rename import copy_timer, rename_timer
 from .run import run_timer
 from .show import show_timer
-from .store_hints import hint_at_daemon, opened_or_new, warn_of_private_pings
+from .store_hints import (
+    hint_at_daemon,
+    opened_or_new,
+    warn_of_other_zone,
+    warn_of_private_pings,
+    warn_of_unserved,
+)
 from .subcommands import Subcommands
 from .timer_names import check_known, names_argument, store_with_hints
 from .timer_options import (
@@ -140,6 +146,9 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
             assumed = given["tz"] in (None, "")
             _print_added(entry, project, assumed=assumed, daemon_runs=has_live_daemon(store))
         warn_of_private_pings(project, [entry.timer])
+    warn_of_unserved(project, [entry.timer])
+    if given["tz"] in (None, "") and entry.timer.trigger.tz is not None:
+        warn_of_other_zone(project)
     warn_of_outdated_services(project)
 
 
@@ -147,7 +156,11 @@ def _with_zone(schedule: str, entry: StoredTimer, project: Project, *, assumed: 
     """A schedule, with the origin of its zone if none was given."""
     zone = project.settings.default_zone
     shows = assumed and zone.whose and entry.timer.trigger.tz is not None
-    return schedule.replace(f"({zone.name})", f"({zone})") if shows else schedule
+    if not shows:
+        return schedule
+    # Instants have an offset in place of the zone.
+    is_named = f"({zone.name})" in schedule
+    return schedule.replace(f"({zone.name})", f"({zone})") if is_named else f"{schedule} ({zone})"
 
 
 def _print_added(entry: StoredTimer, project: Project, *, assumed: bool, daemon_runs: bool) -> None:
@@ -192,6 +205,7 @@ def enable_timers(
         check_known(opened, names, project.environment)
         entries = [TimerTable(opened).enable(name, project.environment, now=_now(), by=by_user(why)) for name in names]
         daemon_runs = has_live_daemon(opened)
+    warn_of_unserved(project, [entry.timer for entry in entries])
     if as_json:
         _print_json(entries, project)
         return

@@ -39,7 +39,13 @@ from .options import (
     target_option,
     why_option,
 )
-from .store_hints import hint_at_daemon, opened_or_new, warn_of_private_pings
+from .store_hints import (
+    hint_at_daemon,
+    opened_or_new,
+    warn_of_other_zone,
+    warn_of_private_pings,
+    warn_of_unserved,
+)
 
 _REQUIRED = ("name", "function", "cron", "seconds")
 _IMPORT_HELP = f"""Add the timers of a CSV or JSON list, all of them or none; `-` reads the list from stdin.
@@ -77,8 +83,11 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
     if not dry_run:
         _add(project, timers, Author.of_process(Way.COMMAND_LINE, given["why"]))
     _print_added(project, timers, dry_run=dry_run, as_json=as_json)
-    _print_zones(lines)
+    if _print_zones(lines):
+        warn_of_other_zone(project)
     warn_of_private_pings(project, timers)
+    # Disabled ones too: they are enabled next.
+    warn_of_unserved(project, [replace(timer, enabled=True) for timer in timers])
 
 
 #: More than a list of a million timers has.
@@ -217,8 +226,8 @@ def _print_added(project: Project, timers: Sequence[Timer], *, dry_run: bool, as
         click.echo(f"{len(disabled)} of them disabled; enable each one that is to fire here:  {enable}")
 
 
-def _print_zones(lines: Sequence[Listed]) -> None:
-    """Report on stderr the zones of the timers whose lines name none."""
+def _print_zones(lines: Sequence[Listed]) -> bool:
+    """Report on stderr the zones of the timers whose lines name none; returns whether there are any."""
     assumed = Counter(
         listed.timer.trigger.tz
         for listed in lines
@@ -226,6 +235,7 @@ def _print_zones(lines: Sequence[Listed]) -> None:
     )
     for tz, number in sorted(assumed.items()):
         click.echo(f"{display.number(number, 'timer')} whose line names no zone: {tz}", err=True)
+    return bool(assumed)
 
 
 @click.command("export", short_help="Print all timers as CSV or JSON.")

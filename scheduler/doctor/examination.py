@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from ..formats import display
 from ..functions.registry import Registry
 from ..project.function_check import missing_functions
 from ..project.project import Project, printing_to_stderr
+from ..project.running_services import RunningService, running_services, unserved_timers
 from ..project.serving_record import outdated_services
 from ..project.settings import rules_shown
 from ..project.slow_loading import reporting_while_loading
@@ -25,7 +26,7 @@ from . import machine, store_checks
 from .alert_checks import check_alerts, check_pings
 from .executor_checks import check_workers
 from .findings import Finding
-from .http_check import check_http
+from .http_check import check_servers
 
 
 def examine(project: Project, target: str | None) -> Iterator[Finding]:
@@ -38,8 +39,10 @@ def examine(project: Project, target: str | None) -> Iterator[Finding]:
     if project.store_file is not None:
         yield machine.check_disk(_nearest_folder(project.store_file.parent))
     yield from _guarded("store", _check_store(project))
-    if project.settings.port:
-        yield from _guarded("server", check_http(project.settings.host, project.settings.port))
+    services = running_services(project)
+    if services or project.settings.port:
+        yield from _guarded("server", check_servers(services, project.settings.host, project.settings.port))
+    yield from _guarded("environments", _check_environments(project, services))
     yield from _guarded("alerts", check_alerts(project))
     yield from _guarded("pings", check_pings(project))
     yield from _guarded("functions", _check_functions(project, target))
@@ -93,6 +96,14 @@ def _store_or_none(project: Project) -> Iterator[Store | None]:
         return
     with store:
         yield store
+
+
+def _check_environments(project: Project, services: Sequence[RunningService]) -> Iterator[Finding]:
+    """Check that the running services serve the environments of all enabled timers; no finding if they do."""
+    with _store_or_none(project) as store:
+        timers = [stored.timer for stored in TimerTable(store).list()] if store and services else []
+    if sentences := unserved_timers(services, timers):
+        yield Finding.warning("environments", "; ".join(sentences))
 
 
 def _check_functions(project: Project, target: str | None) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..core.timer import Environment
 from ..errors import StoreError
 from ..functions.source_snapshot import Stamp, changed_names, have_changed
 from .data_folder import make_own_folder
@@ -30,9 +31,18 @@ _FIELDS = {"tz", "reloads", "since", "sources"}
 class ServingRecord:
     """The file of this process, locked while the process lives, which other containers can see too."""
 
-    def __init__(self, project: Project, *, reloads: bool) -> None:
+    def __init__(self, project: Project, *, reloads: bool, port: int | None = None, has_preview: bool = False) -> None:
+        """`port` is the one on which it listens, if not that of the settings; a preview is environment stage."""
         self._path = project.keys_file.parent / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}.json"
-        self._about = {"tz": project.settings.tz, "reloads": reloads, "pid": os.getpid()}
+        only = None if has_preview else project.only_environment
+        self._about = {
+            "tz": project.settings.tz,
+            "reloads": reloads,
+            "pid": os.getpid(),
+            "host": project.settings.host,
+            "port": project.settings.port if port is None else port,
+            "environments": [each.value for each in Environment if only in (None, each)],
+        }
         self._locked: int | None = None
         # A process that a function forks must not hold the lock when this one has ended.
         os.register_at_fork(after_in_child=self._unlock)
@@ -80,6 +90,11 @@ def outdated_services(project: Project) -> list[str]:
 def serving_processes(project: Project) -> list[int]:
     """The ids of the processes that serve this project's folder; of one in another container, the id there."""
     return [pid for record in _records(project.keys_file.parent) if isinstance(pid := record.get("pid"), int)]
+
+
+def serving_records(project: Project) -> list[dict[str, Any]]:
+    """The records of this project's running services; those of other versions may have other fields."""
+    return [*_records(project.keys_file.parent)]
 
 
 def names_of_changed(sources: Mapping[str, Sequence[int]]) -> list[str]:

@@ -15,7 +15,6 @@ from ..functions.loading import Target
 from ..functions.source_snapshot import current, load_from, take_snapshot
 from ..metrics import Metrics
 from ..project.project import Project
-from ..project.serving_record import ServingRecord
 from .announcement import announce, report_of_functions, report_of_timers, warn
 from .application import application, capacity
 from .call_log import call_log, own_lines
@@ -31,6 +30,7 @@ from .orders import Orders
 from .raw_output import raw_output_as_lines
 from .raw_pipes import own_pipes
 from .run_reports import make_reporter
+from .served_sources import serving_record
 from .service_manager import ServiceManager
 from .sockets import Sockets, inherited_sockets
 from .stop_signals import StopSignals
@@ -48,7 +48,7 @@ class _Alone:
         self._sockets = sockets
         #: None under a supervisor, which sends it.
         self.manager: ServiceManager | None = None
-        self.record = ServingRecord(options.project(), reloads=False)
+        self.record = serving_record(options, sockets, reloads=False)
 
     def begin(self, functions: Values) -> Values:
         """Called when the functions have loaded; returns their report with that of a preview."""

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from ..project.project import Project
 from ..project.serving_record import ServingRecord, names_of_changed, outdated
+from .options import UpOptions
+from .sockets import Sockets
 
 log = logging.getLogger("scheduler.up")
 
@@ -18,8 +19,8 @@ LOOK_EVERY_S = 5.0
 class ServedSources:
     """The files whose modules the present version has loaded; `reloads`: --reload watches them anyway."""
 
-    def __init__(self, project: Project, *, reloads: bool) -> None:
-        self._record = ServingRecord(project, reloads=reloads)
+    def __init__(self, record: ServingRecord, *, reloads: bool) -> None:
+        self._record = record
         self._reloads = reloads
         self._stamps: Mapping[str, Sequence[int]] = {}
         self._since = ""
@@ -45,3 +46,9 @@ class ServedSources:
     def ended(self) -> None:
         """Remove the record, because nothing is served any more."""
         self._record.remove()
+
+
+def serving_record(options: UpOptions, sockets: Sockets, *, reloads: bool) -> ServingRecord:
+    """The record of a service with these options, which listens on these sockets."""
+    port = sockets.live.getsockname()[1]
+    return ServingRecord(options.project(), reloads=reloads, port=port, has_preview=options.has_preview)

@@ -29,7 +29,7 @@ from .orphans import reap_orphans
 from .process import ChildProcess
 from .reload import Sources
 from .run_reports import make_reporter
-from .served_sources import ServedSources
+from .served_sources import ServedSources, serving_record
 from .service_manager import ServiceManager
 from .sockets import Sockets
 from .stop_signals import StopSignals
@@ -64,7 +64,7 @@ class Supervisor:
         self._settings = options.project().settings
         self._sources = Sources(folders) if folders else None
         self._launch = Launch(options, sockets, self._settings)
-        self._served = ServedSources(options.project(), reloads=bool(folders))
+        self._served = ServedSources(serving_record(options, sockets, reloads=bool(folders)), reloads=bool(folders))
         self._signals = StopSignals()
         self._console = ConsolePlace(sockets.console, self._launch.console) if sockets.console else None
         self._serving: Generation | None = None

@@ -1,19 +1,23 @@
 """scheduler runs cancel, runs again and timers run with parameters: what they print, and what they refuse."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Thread
 
 import pytest
+from sqlalchemy import insert
 
 from scheduler.claims.requested_runs import request_run
+from scheduler.cli import run_wait
 from scheduler.core.timer import Environment, Timer
+from scheduler.core.timestamps import stamp
 from scheduler.core.triggers import Every
 from scheduler.daemon.loop import Daemon
 from scheduler.executors.thread import ThreadExecutor
 from scheduler.functions import Registry
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
+from scheduler.store.schema import daemons
 from scheduler.store.timers import TimerTable
 from tests.scheduler.command_line import CLOUD, CommandLine
 from tests.waiting import eventually
@@ -77,6 +81,21 @@ def test_the_command_refuses_what_is_no_run(command_line: CommandLine, store: St
     assert "no run 999 in the store" in command_line.refusal("runs", "cancel", "999")
     assert "'report' is not a valid integer" in command_line.refusal("runs", "cancel", "report")
     assert "options go after the command" in command_line.refusal("runs", "--json", "cancel", "1")
+
+
+def test_waiting_ends_when_the_daemon_has_ended(
+    command_line: CommandLine, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing would begin the run; the message says so."""
+    monkeypatch.setattr(run_wait, "_LOOK_FOR_DAEMON_EVERY_S", 0.05)
+    monkeypatch.setattr(run_wait, "_RESTART_S", 0.1)
+    row = {"id": 7, "host": "h", "pid": 1, "process_started": "", "wake_port": 0, "started_at": 0}
+    with store.writing() as connection:
+        until = stamp(datetime.now(UTC) + timedelta(seconds=2))
+        connection.execute(insert(daemons).values(**row, lease_until=until))
+    result = command_line.run("timers", "run", "report", "--wait")
+    assert result.exit_code == 1
+    assert "run 1 has not ended, and no daemon runs any more; the next one takes it up: " in result.stderr
 
 
 def test_a_run_is_run_again(command_line: CommandLine, store: Store) -> None:

@@ -141,3 +141,12 @@ def test_declarations_have_every_trigger() -> None:
         several,
         several,
     ]
+
+
+def test_an_assumed_zone_of_instants_is_named(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of an expression is; not a zone that was given."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    words = ("timers", "add", "--function", "f", "--no-check", "--at", "2090-01-01 18:00")
+    added_at = "at 2090-01-01 18:00:00+01:00"
+    assert f"{added_at} (Europe/Berlin, this machine's zone)\n" in command_line.run(*words, "a").stdout
+    assert f"{added_at}\n" in command_line.run(*words, "b", "--tz", "Europe/Berlin").stdout
