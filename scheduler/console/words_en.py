@@ -139,7 +139,7 @@ WORDS: Mapping[str, str] = {
     "timer.last_error": "Last error",
     "timer.unreadable": "This process cannot read the trigger",
     "remove.title": "Remove {name}",
-    "remove.what": "The timer will not fire any more. Its runs stay in the history. This cannot be undone.",
+    "remove.what": "The timer will not fire any more. Its runs stay in the history. The page of changes can undo this.",
     "remove.type": "Type its name to remove it",
     "remove.failed": "That is not its name.",
     "editor.new": "New timer",
@@ -347,12 +347,12 @@ WORDS: Mapping[str, str] = {
     "done.saved": "Saved.",
     "done.created": "Created.",
     "done.saved_only_caller": (
-        "Saved. No other timer calls this function yet, and the console does not check functions: "
-        "scheduler doctor does."
+        "Saved. No other timer calls this function yet, and the console cannot check it, because no process has "
+        "loaded functions of this environment: scheduler doctor checks it."
     ),
     "done.created_only_caller": (
-        "Created. No other timer calls this function yet, and the console does not check functions: "
-        "scheduler doctor does."
+        "Created. No other timer calls this function yet, and the console cannot check it, because no process has "
+        "loaded functions of this environment: scheduler doctor checks it."
     ),
     "done.kept": "Kept.",
     "done.ended": "Ended.",
@@ -688,7 +688,7 @@ WORDS: Mapping[str, str] = {
     "import.title": "Import timers",
     "import.how": (
         "A list as `scheduler timers export` writes it, CSV or JSON. All of its timers are added, or none. "
-        "Functions are not checked here."
+        "Functions are compared with those that were loaded last."
     ),
     "import.list": "List",
     "import.file": "Or a file",
@@ -735,6 +735,10 @@ WORDS: Mapping[str, str] = {
     "functions.title": "Functions",
     "functions.how": "The functions that scheduler up, a fleet or your program has loaded last, and those of timers.",
     "functions.none": "No process has loaded functions yet, and no timer calls one.",
+    "function.unknown": (
+        "{name} is not among the functions of {environment} that were loaded last. Without it, runs fail."
+    ),
+    "function.similar": "Did you mean {name}?",
     "functions.unknown": "Timers call it, but it was not among the functions that were loaded last.",
     "calendars.title": "Calendars",
     "calendars.how": (

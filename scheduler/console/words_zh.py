@@ -26,7 +26,7 @@ WORDS: Mapping[str, str] = {
     "sign_in.how": "粘贴令牌，或打开新的链接。在数据库所在机器的命令行中生成链接：",
     "sign_in.lasts": "链接十分钟内有效，只能使用一次。",
     "timers.title": "定时任务",
-    "timers.new": "创建定时器",
+    "timers.new": "创建定时任务",
     "timers.search": "名称、云函数或标签",
     "timers.find": "搜索",
     "timers.filter": "筛选",
@@ -129,10 +129,10 @@ WORDS: Mapping[str, str] = {
     "timer.last_error": "最近的错误",
     "timer.unreadable": "此进程无法读取该触发规则",
     "remove.title": "删除 {name}",
-    "remove.what": "任务将不再触发，执行记录会保留。此操作无法撤销。",
+    "remove.what": "任务将不再触发，执行记录会保留。可在变更页面撤销此操作。",
     "remove.type": "输入任务名称以确认删除",
     "remove.failed": "名称不一致。",
-    "editor.new": "创建定时器",
+    "editor.new": "创建定时任务",
     "editor.edit": "编辑 {name}",
     "editor.faults": "暂时无法保存",
     "editor.trigger": "何时触发",
@@ -326,10 +326,10 @@ WORDS: Mapping[str, str] = {
     "done.saved": "已保存。",
     "done.created": "已创建。",
     "done.saved_only_caller": (
-        "已保存。还没有其他任务调用这个云函数；控制台不检查云函数是否存在，请用 scheduler doctor 检查。"
+        "已保存。还没有其他任务调用这个云函数；该环境没有加载过云函数，控制台无法检查，请用 scheduler doctor 检查。"
     ),
     "done.created_only_caller": (
-        "已创建。还没有其他任务调用这个云函数；控制台不检查云函数是否存在，请用 scheduler doctor 检查。"
+        "已创建。还没有其他任务调用这个云函数；该环境没有加载过云函数，控制台无法检查，请用 scheduler doctor 检查。"
     ),
     "done.kept": "已保存。",
     "done.ended": "已终止。",
@@ -555,7 +555,7 @@ WORDS: Mapping[str, str] = {
     "steps.function": "编写云函数。",
     "steps.function_how": "写在 cloud.py 里，然后启动服务，它会找到这个函数：",
     "steps.function_runs": "写在 cloud.py 里；如果是新写的，请重启服务，它会找到这个函数：",
-    "steps.timer": "为它创建定时器。",
+    "steps.timer": "为它创建定时任务。",
     "steps.look": "立即执行一次，然后启用。",
     "steps.look_how": "任务页面会显示执行的输出和下次触发的时间。",
     "fact.enabled": "个任务已启用",
@@ -653,7 +653,7 @@ WORDS: Mapping[str, str] = {
     "export": "导出",
     "import.title": "导入任务",
     "import.how": (
-        "与 scheduler timers export 相同的 CSV 或 JSON 列表。要么全部添加，要么都不添加。这里不检查云函数是否存在。"
+        "与 scheduler timers export 相同的 CSV 或 JSON 列表。要么全部添加，要么都不添加。云函数会与最近加载的比较。"
     ),
     "import.list": "列表",
     "import.file": "或选择文件",
@@ -697,6 +697,8 @@ WORDS: Mapping[str, str] = {
     "functions.title": "云函数",
     "functions.how": "scheduler up、任务集群或您的程序最近加载的云函数，以及定时任务调用的云函数。",
     "functions.none": "还没有进程加载云函数，也没有定时任务调用云函数。",
+    "function.unknown": "{environment}环境最近加载的云函数里没有 {name}。没有它，执行会失败。",
+    "function.similar": "是否为 {name}？",
     "functions.unknown": "有定时任务调用它，但最近加载的云函数里没有它。",
     "calendars.title": "工作日历",
     "calendars.how": "任务按工作日历跳过或移动休息日的触发。日历在命令行中添加和修改。",

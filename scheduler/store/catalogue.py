@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, insert, select
 
 from ..core.timer import Environment
-from ..functions.descriptions import FunctionDescription
+from ..functions.descriptions import MOST, FunctionDescription
 from .database import Store
 from .rows import storable
 from .schema import functions
@@ -51,6 +51,15 @@ def _functions_of(store: Store, environment: Environment) -> list[FunctionDescri
     return sorted(
         FunctionDescription(*found[1:]) for found in read_functions(store) if found.environment == environment
     )
+
+
+def known_names(store: Store) -> dict[str, list[str]]:
+    """The names of the functions by environment, without environments of which the catalogue may lack some."""
+    with store.reading() as connection:
+        names: dict[str, list[str]] = {}
+        for environment, name in connection.execute(select(functions.c.environment, functions.c.name)):
+            names.setdefault(environment, []).append(name)
+    return {environment: found for environment, found in names.items() if len(found) < MOST}
 
 
 def read_functions(store: Store) -> list[CataloguedFunction]:

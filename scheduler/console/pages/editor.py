@@ -27,6 +27,7 @@ from ..offered_names import offered_names
 from ..preview import MAX_TEXT, Preview, faults_of, fires_by_day, preview
 from ..rendering import render
 from ..timer_form import FIRST, KIND, TimerForm, changes, form_of_request, form_of_timer, more
+from ..unknown_functions import is_checked
 
 _ENABLE = "enable"
 
@@ -122,7 +123,12 @@ def _check_calendar(form: TimerForm) -> None:
 
 
 def _done(did: str, timer: Timer) -> str:
-    """The message after a timer was saved, which says so if no other timer calls its function."""
+    """The message after a timer was saved; it says so if its function cannot be checked and no other timer calls it.
+
+    Where functions can be checked, the page of the timer warns of one that is missing.
+    """
+    if is_checked(console().store, timer):
+        return did
     callers = page_of_timers(console().store, TimerFilter(function=timer.function), limit=2)
     return did if len(callers.items) > 1 or callers.next is not None else f"{did}_only_caller"
 

@@ -25,6 +25,7 @@ from ..preview import FIRES, fires_by_day, next_fires, preview
 from ..reader import reader
 from ..rendering import render, t
 from ..trigger_words import words_of
+from ..unknown_functions import unknown_functions
 
 _RUNS = 15
 #: How many fire times the timeline has at most, and how many it reaches to; and the least that it reaches.
@@ -68,6 +69,7 @@ def show(environment: str, name: str) -> str:
         unread=unread,
         drawing=drawing,
         definition=_definition(timer),
+        unknown=[] if entry.has_vanished else unknown_functions(console().store, [timer]),
         daemon_runs=has_live_daemon(console().store),
     )
 

@@ -18,6 +18,7 @@ from ...store.timers_at_once import check_number
 from ..current import author, console
 from ..links import go
 from ..rendering import render
+from ..unknown_functions import unknown_functions
 from .timers import filter_of
 
 #: The most timers of one list.
@@ -57,7 +58,7 @@ def _all(wanted: TimerFilter) -> Iterator[StoredTimer]:
 
 def show(**values: object) -> str:
     """The form of an import."""
-    return render("import.html", **({"text": "", "faults": [], "timers": None} | values))
+    return render("import.html", **({"text": "", "faults": [], "timers": None, "unknown": []} | values))
 
 
 def save() -> Response:
@@ -81,4 +82,4 @@ def save() -> Response:
             return go("timers", did="imported")
     except TimerError as error:
         return make_response(show(text=text, faults=str(error).splitlines()), 422)
-    return make_response(show(text=text, timers=timers))
+    return make_response(show(text=text, timers=timers, unknown=unknown_functions(console().store, timers)))

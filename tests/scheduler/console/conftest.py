@@ -82,6 +82,10 @@ class Place:
     def wait(self, **time: float) -> None:
         self.now += timedelta(**time)
 
+    def load(self, *names: str, environment: Environment = Environment.PRODUCTION) -> None:
+        """Describe these functions, as a process does that has loaded them."""
+        replace_functions(self.store, environment, [FunctionDescription(name) for name in names])
+
     def browser(self, role: str | None = "operator", **headers: str) -> Browser:
         """A browser that is signed in with a role; not signed in if it is None."""
         browser = Browser(self.app, **headers)

@@ -52,7 +52,7 @@ ENGLISH = {
     "wrong": "5 fields, a Quartz expression has 6 or 7",
 }
 CHINESE = {
-    "new": "创建定时器",
+    "new": "创建定时任务",
     "save": "保存（不启用）",
     "enable": "启用",
     "disable": "停用",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -32,8 +33,29 @@ def test_a_new_timer_is_disabled(place: Place) -> None:
     assert (report.timer.enabled, other.timer.enabled) == (False, True)
 
 
-def test_a_function_that_no_other_timer_calls_gets_a_note(place: Place) -> None:
-    """It may be mistyped: the console does not check functions, and says what does."""
+def test_a_function_that_no_process_has_loaded_gets_a_warning(place: Place) -> None:
+    """It is probably mistyped: the page of the timer proposes a name, after it is created, edited and imported."""
+    browser = place.browser()
+    place.load("send", "clean")
+    created = browser.post("/timers/new", **CRON | {"function": "sennd"}).headers["Location"]
+    assert created.endswith("did=created")
+    warning = "sennd is not among the functions of production that were loaded last."
+    page = created.partition("?")[0]
+    assert "是否为 send？" in browser.get(page, lang="zh").text
+    english = browser.get(page, lang="en").text
+    assert warning in english
+    assert "Did you mean send?" in english
+    listed = json.dumps([{"name": "a", "function": "sennd", "cron": "0 0 8 * * ?"}])
+    assert warning in browser.post("/timers/import", list=listed, do="look").text
+    was = str(place.timers.get("report").revision)
+    saved = browser.post("/timers/production/report/edit", **CRON, was=was).headers["Location"]
+    assert saved.endswith("did=saved")
+    assert "is not among" not in browser.get(saved.partition("?")[0]).text
+    assert "is not among" not in browser.post("/timers/import", list=listed.replace("sennd", "send"), do="look").text
+
+
+def test_a_function_of_an_environment_without_loaded_ones_gets_a_note(place: Place) -> None:
+    """It may be mistyped: the console cannot check functions then, and says what does."""
     browser = place.browser()
 
     def done(address: str, **form: Any) -> str:
@@ -47,6 +69,7 @@ def test_a_function_that_no_other_timer_calls_gets_a_note(place: Place) -> None:
     page = browser.get("/timers/production/report", did="saved_only_caller").text
     assert "No other timer calls this function yet" in page
     assert "scheduler doctor" in page
+    assert "is not among the functions" not in page
 
 
 def test_every_option_has_a_field(place: Place) -> None:
