@@ -103,6 +103,12 @@ class Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if not (meant := _option_meant(error)):
+                raise
+            raise click.UsageError(
+                f"No such option {error.option_name!r}; did you mean {meant!r}?", error.ctx
+            ) from error
         except click.UsageError as error:
             if not (hint := _hint_on_extra_words(error)):
                 raise
@@ -130,6 +136,23 @@ def _explained(error: Exception) -> str:
 _LONGEST_FIELD = 20
 #: The characters with which the first field of an expression may begin.
 _FIRST = "0123456789*/"
+
+
+def _option_meant(error: click.NoSuchOption) -> str:
+    """The option whose value has that name, or that begins like it; empty if there is none, or click has a hint."""
+    params = [param for param in error.ctx.command.params if isinstance(param, click.Option)] if error.ctx else []
+    given = error.option_name.lower().replace("_", "-")
+    named = [param.opts[0] for param in params if given == f"--{(param.name or '').replace('_', '-')}"]
+    alike = [flag for param in params for flag in param.opts if flag.startswith("--") and _begins(given, flag)]
+    return next(iter(named or ([] if error.possibilities else alike)), "")
+
+
+def _begins(one: str, other: str) -> bool:
+    return len(one) > _SHORTEST_FLAG and (one.startswith(other) or other.startswith(one))
+
+
+#: `--` and a letter, with which many options begin.
+_SHORTEST_FLAG = 3
 
 
 def _hint_on_extra_words(error: click.UsageError) -> str:

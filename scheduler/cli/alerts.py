@@ -47,7 +47,7 @@ def list_alerts(*, rule: str | None, limit: int, store: str | None, as_json: boo
     if as_json:
         print_json([alert_json(alert, tz) for alert in alerts])
     elif not alerts:
-        click.echo("no alerts")
+        click.echo(_nothing(project.settings.alerts, rule))
     else:
         display.print_table(_COLUMNS, (_row(alert, tz) for alert in alerts))
 
@@ -75,6 +75,17 @@ def test_rules(*, name: str | None, as_json: bool) -> None:
             click.echo(f"{rule.name}: {target}: {state}: {display.plain(answer.text)}")
     if not all(answer.is_accepted for _, _, answer in answers):
         raise SystemExit(1)
+
+
+def _nothing(rules: Sequence[AlertRule], name: str | None) -> str:
+    """What is printed if there is no alert: the rules that may raise some."""
+    names = [rule.name for rule in rules]
+    if name is not None:
+        unknown = "" if name in names else f"; {did_you_mean(name, names) or 'scheduler.toml has no such rule'}"
+        return f"no alerts of {name}{unknown}"
+    if not rules:
+        return "no alerts, and no rules: there are no [[alerts]] in scheduler.toml"
+    return f"no alerts yet; {display.number(len(rules), 'rule')}: {', '.join(names)}"
 
 
 def _chosen(rules: Sequence[AlertRule], name: str | None) -> Sequence[AlertRule]:

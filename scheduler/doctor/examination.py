@@ -12,6 +12,7 @@ from ..core.zone_names import zone
 from ..errors import SchedulerError, StoreError
 from ..formats import display
 from ..functions.registry import Registry
+from ..project.copied_store import warning_of_copy
 from ..project.function_check import missing_functions
 from ..project.project import Project, printing_to_stderr
 from ..project.running_services import RunningService, running_services, unserved_timers
@@ -77,6 +78,8 @@ def _check_store(project: Project) -> Iterator[Finding]:
     with project.open_store() as store:
         tz, most = zone(project.settings.tz), _max_workers(project)
         yield from store_checks.check_store(store, project.store_file, tz, max_workers=most)
+        if copied := warning_of_copy(project):
+            yield Finding.warning("copy", copied)
 
 
 def _max_workers(project: Project) -> int | None:

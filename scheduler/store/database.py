@@ -336,7 +336,7 @@ class Store:
         if not is_in_place:
             raise StoreUnavailableError(
                 f"{self}: the file was deleted, moved or replaced while in use, so nothing fires; put it back, "
-                "or stop, put a backup in its place, remove its -wal and -shm, and start again"
+                "or stop, put a backup in its place (or begin anew), remove its -wal and -shm, and start again"
             )
 
     def _check_journal(self) -> None:

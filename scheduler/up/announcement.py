@@ -20,6 +20,7 @@ from ..engine.credentials import Keys, our_keys
 from ..formats.json import print_json_line
 from ..functions.descriptions import described
 from ..functions.source_snapshot import current
+from ..project.copied_store import note_place, warning_of_copy
 from ..project.function_check import missing_functions
 from ..project.keys import KEYS_FILE
 from ..project.project import Project
@@ -63,10 +64,12 @@ def report_of_timers(options: UpOptions, project: Project, store: Store, functio
 
     stored = TimerTable(store).list(None if options.has_preview else project.only_environment)
     known = _known_functions(options, project, functions)
+    note_place(project)
+    copied = warning_of_copy(project)
     return {
         "store": str(store),
         "timers": timers_shown(stored, project.settings.tz),
-        "warnings": missing_functions(stored, known),
+        "warnings": [*([copied] if copied else []), *missing_functions(stored, known)],
         "console_link": _console_link(options, store),
     }
 

@@ -78,7 +78,9 @@ def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
 
 def _why_not(host: str, port: int, option: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        other = f"stop the other program, or choose another port: {option} {_free_port(host, port)}"
+        # What is no option is a setting.
+        where = "" if option.startswith("--") else " in scheduler.toml"
+        other = f"stop the other program, or choose another port: {option} {_free_port(host, port)}{where}"
         return f"port {port} of {host} is in use; {other}"
     if error.errno == errno.EACCES:
         return f"port {port} needs more rights than you have; choose one above 1023: {option} 3000"

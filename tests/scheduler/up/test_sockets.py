@@ -34,6 +34,17 @@ def test_a_free_port_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert int(proposed[1]) not in taken | {port + 3}
 
 
+def test_the_file_of_a_setting_is_named() -> None:
+    """Where the port of the console is chosen, which is no option of `up`."""
+    with socket.create_server(("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        with (
+            pytest.raises(ConfigError, match=r"another port: console_port = \d+ in scheduler\.toml$"),
+            sockets.listening_socket("127.0.0.1", port, option="console_port ="),
+        ):
+            pass
+
+
 def test_a_folder_knows_by_which_process_it_is_served(tmp_path: Path) -> None:
     """While that process keeps its record."""
     project = Project(read_settings(tmp_path, {}, {}))
