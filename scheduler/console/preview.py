@@ -47,6 +47,15 @@ class Faults:
     #: The Quartz expressions of the text, by the dialect that it may have.
     pasted: Sequence[tuple[str, str]]
 
+    @property
+    def offered(self) -> list[tuple[str | None, str]]:
+        """The fix and the expressions of `pasted`, each meaning once: the fix has a dialect if one explains it."""
+        if self.fix is None:
+            return [*self.pasted]
+        fix, meaning = self.fix, canonical_text(self.fix)
+        pasted = [(name, fix if canonical_text(text) == meaning else text) for name, text in self.pasted]
+        return [*pasted] if any(text == fix for _, text in pasted) else [(None, fix), *pasted]
+
 
 @dataclass(frozen=True, slots=True)
 class ClockChange:
@@ -110,8 +119,16 @@ def canonical(trigger: Trigger) -> str | None:
     """The normal form of an expression; None if it equals the text."""
     if not isinstance(trigger, Cron):
         return None
-    form = CronExpression(trigger.expression).canonical
+    form = canonical_text(trigger.expression)
     return None if form == trigger.expression else form
+
+
+def canonical_text(expression: str) -> str:
+    """The normal form of an expression, or the text itself if it is none."""
+    try:
+        return CronExpression(expression).canonical
+    except CronError:
+        return expression
 
 
 def faults_of(expression: str) -> Faults | None:

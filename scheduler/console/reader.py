@@ -20,6 +20,7 @@ THEMES = ("system", "light", "dark")
 #: Whether single keys do something; who speaks to the browser turns them off.
 KEYS_ARE = ("on", "off")
 _MAX_ZONE_LENGTH = 64
+_UTC_NAMES = frozenset({"UTC", "UCT", "Universal", "Zulu"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,16 @@ def _language(request: Request, default: str) -> str:
 def _zone(given: str | None, default: str) -> tuple[str, tzinfo]:
     if given and len(given) <= _MAX_ZONE_LENGTH:
         try:
-            return given, zone(given)
+            return shown_zone(given), zone(given)
         except TimerError:
             pass
-    return default, zone(default)
+    return shown_zone(default), zone(default)
+
+
+def shown_zone(name: str) -> str:
+    """The name of a zone on pages: one for UTC, to which the machine and the browser may give different ones.
+
+    >>> shown_zone("Etc/UTC"), shown_zone("Europe/Berlin")
+    ('UTC', 'Europe/Berlin')
+    """
+    return "UTC" if name.removeprefix("Etc/") in _UTC_NAMES else name

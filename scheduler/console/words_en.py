@@ -179,6 +179,10 @@ WORDS: Mapping[str, str] = {
     "preview.clock_other": "with the rule {policy}",
     "preview.fix": "Use {fix}",
     "preview.pasted": "This looks like {dialect}; in Quartz it is",
+    "dialect.crontab": "a line of crontab",
+    "dialect.spring": "the Spring Framework",
+    "dialect.eventbridge": "Amazon EventBridge",
+    "dialect.oncalendar": "systemd’s OnCalendar",
     "preview.wrong": "This is not a valid expression yet",
     "preview.advice": "Look again",
     "advice.every_second": "It fires every second.",
@@ -418,7 +422,10 @@ WORDS: Mapping[str, str] = {
     "option.tz": "Time zone",
     "option.tz.help": "A name such as Asia/Shanghai, or an offset such as +08:00.",
     "option.dst": "Rule for clock changes",
-    "option.dst.help": "What happens in an hour that comes twice or never.",
+    "option.dst.help": (
+        "What happens in an hour that comes twice or never. With vixie, a skipped time fires at once, and a "
+        "repeated one fires once."
+    ),
     "attribute.name": "Name",
     "attribute.name.help": "It may have any characters; logs and alerts show it.",
     "attribute.environment": "Environment",
@@ -485,7 +492,7 @@ WORDS: Mapping[str, str] = {
     "choice.cancel_other": "cancel the run in progress",
     "choice.at_most_once": "at most once",
     "choice.at_least_once": "at least once",
-    "choice.vixie": "vixie: a skipped time fires at once, a repeated one fires once",
+    "choice.vixie": "vixie: each time fires once",
     "choice.quartz": "quartz: as Quartz does",
     "looked": "Looked back to {at}. Older entries may match, too.",
     "why": "Why (kept with the change)",

@@ -19,11 +19,11 @@ _MOST, _MOST_SHOWN = 2_000, 1_000
 class ListedFunction(NamedTuple):
     """A function of an environment, the number of timers that call it, and how many of these are enabled.
 
-    Its description is None if no process has loaded it.
+    Its environment is None if it is the same in both, and its description if no process has loaded it.
     """
 
     name: str
-    environment: str
+    environment: str | None
     timers: int
     enabled: int
     description: CataloguedFunction | None
@@ -33,7 +33,26 @@ def show() -> str:
     """The page."""
     functions = listed_functions()[:_MOST_SHOWN]
     known = {function.environment for function in functions if function.description}
-    return render("functions.html", functions=functions, known=known)
+    return render("functions.html", functions=_once_each(functions), known=known)
+
+
+def _once_each(functions: Sequence[ListedFunction]) -> list[ListedFunction]:
+    """The functions, with one row for a function that is the same in both environments."""
+    rows: list[ListedFunction] = []
+    for function in functions:
+        if rows and _is_same(rows[-1], function):
+            row = rows.pop()
+            sums = row.timers + function.timers, row.enabled + function.enabled
+            rows.append(ListedFunction(row.name, None, *sums, row.description))
+        else:
+            rows.append(function)
+    return rows
+
+
+def _is_same(one: ListedFunction, other: ListedFunction) -> bool:
+    if one.description is None or other.description is None:
+        return False
+    return one.description._replace(environment="") == other.description._replace(environment="")
 
 
 def listed_functions() -> Sequence[ListedFunction]:

@@ -22,7 +22,7 @@ from ..digest.reading import unread_before
 from ..links import go
 from ..page_queries import keys_of
 from ..preview import FIRES, fires_by_day, next_fires, preview
-from ..reader import reader
+from ..reader import reader, shown_zone
 from ..rendering import render, t
 from ..trigger_words import words_of
 from ..unknown_functions import unknown_functions
@@ -55,7 +55,7 @@ def show(environment: str, name: str) -> str:
         entry=entry,
         timer=timer,
         tz=tz,
-        tz_name=timer.trigger.tz or console().settings.tz,
+        tz_name=shown_zone(timer.trigger.tz or console().settings.tz),
         words=words_of(timer.trigger, reader().language),
         preview=preview(timer.trigger, timer.schedule, now=now, limit_s=timer.limit_s),
         fires=fires[:FIRES],

@@ -212,6 +212,30 @@ def test_no_page_is_wider_than_its_window(
     assert page.complaints == []
 
 
+@pytest.mark.parametrize(("width", "locale"), [(1280, "en-US"), (390, "zh-CN"), (390, "en-US")])
+def test_the_editor_shows_its_choices_whole_and_the_meaning_above_the_buttons(
+    console: RunningConsole, open_page: Callable[..., Any], width: int, locale: str
+) -> None:
+    """No choice is cut off, and in a narrow window the preview is seen while one types."""
+    page = open_page(viewport={"width": width, "height": 800}, locale=locale)
+    page.goto(console.link)
+    page.goto(f"{console.url}timers/new?trigger=cron&cron=0+0+8+*+*+%3F")
+    page.locator("details:has(#field-misfire) > summary").click()
+    cut = page.locator("select").evaluate_all(
+        """selects => selects.filter(select => {
+          const room = select.parentElement.clientWidth;
+          select.style.cssText = "max-width: none; width: max-content; justify-self: start";
+          return select.offsetWidth > room;
+        }).map(select => select.name)"""
+    )
+    assert cut == []
+    preview, buttons, trigger = (
+        page.locator(place).bounding_box()["y"] for place in ("#preview", ".editor .buttons", "#field-cron")
+    )
+    assert preview < buttons
+    assert trigger < preview or width > 1024
+
+
 def test_the_year_of_a_preview_is_seen_whole(console: RunningConsole, open_page: Callable[..., Any]) -> None:
     """All twelve months in a window of 1280 pixels, and their names at least 9 pixels high."""
     page = open_page(viewport={"width": 1280, "height": 800})

@@ -72,6 +72,21 @@ def test_a_function_of_an_environment_without_loaded_ones_gets_a_note(place: Pla
     assert "is not among the functions" not in page
 
 
+def test_a_preview_is_in_the_language_of_the_page_and_names_a_dialect_once(place: Place) -> None:
+    """A fix that an other format explains is offered with the name of that format only."""
+    browser = place.browser()
+
+    def shown(cron: str, lang: str = "en") -> str:
+        return unescape(browser.get("/timers/preview", trigger="cron", cron=cron, lang=lang).text)
+
+    assert "每" not in shown("0 0 8 ? * MON")
+    assert "At 08:00" not in shown("0 0 8 ? * MON", "zh")
+    spring = shown("0 0 8 * * MON")
+    assert "This looks like the Spring Framework; in Quartz it is" in spring
+    assert (spring.count("0 0 8 ? * MON</button>"), spring.count("Use ")) == (1, 0)
+    assert shown("*/5 * * * *").count("data-use") == 1
+
+
 def test_every_option_has_a_field(place: Place) -> None:
     """What the form is given is what the timer has."""
     further = {
@@ -297,7 +312,8 @@ def test_an_interval_is_shown_in_its_largest_unit(place: Place) -> None:
     """In both languages."""
     text = place.browser().get("/timers/preview", trigger="every", every="7200").text
     assert "Every 2 hours" in text
-    assert "每 2 小时" in text
+    chinese = place.browser().get("/timers/preview", trigger="every", every="7200", lang="zh").text
+    assert "每 2 小时" in chinese
     assert Every(7200).seconds == 7200
 
 

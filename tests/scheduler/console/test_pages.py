@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import date
 from html import unescape
 from urllib.parse import urljoin
 
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from scheduler.console.names import segment
+from scheduler.core.calendrical import Calendrical
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.timestamps import stamp
 from scheduler.core.triggers import Cron, Every
@@ -20,6 +22,7 @@ from scheduler.store.change_pages import ChangeHistory
 from scheduler.store.change_recording import Way
 from scheduler.store.runs import RunHistory
 from scheduler.store.schema import lines, runs
+from scheduler.store.schema import timers as timers_table
 
 from .conftest import HOSTILE, Browser, Place
 
@@ -335,6 +338,74 @@ def test_functions_are_described(place: Place) -> None:
     for text in ("clean", "(days: int = 7)", "Remove what is old.", "cloud.py:9"):
         assert text in page
     assert page.count("not among the functions that were loaded last") == 1
+
+
+def test_a_zone_has_one_name_on_all_pages(make_place: Callable[..., Place]) -> None:
+    """Of the machine and of the browser; where the timer's zone is that of the reader, its times are shown once."""
+    place = make_place(tz="Etc/UTC")
+    place.timers.add([Timer(name="t", function="send", trigger=Cron("0 0 8 * * ?", "Etc/UTC"))], now=place.now)
+    browser = place.browser()
+    for _ in range(2):
+        assert "Times in UTC unless" in browser.get("/").text
+        assert "In yours" not in browser.get("/timers/production/t").text
+        browser.client.set_cookie("scheduler-zone", "UTC")
+
+
+def test_a_function_of_both_environments_is_one_row(place: Place) -> None:
+    """`scheduler up` serves both alike; one that differs has a row for each, and each row leads to its timers."""
+    timers = [
+        Timer(name=function, function=function, trigger=Every(60), environment=environment)
+        for function in ("send", "clean")
+        for environment in Environment
+    ]
+    place.timers.add(timers, now=place.now)
+    for environment in Environment:
+        place.load("send", environment=environment)
+    replace_functions(
+        place.store, Environment.STAGE, [FunctionDescription("send"), FunctionDescription("clean", "(n)")]
+    )
+    page = place.browser().get("/functions").text
+    rows = re.findall(
+        r'<a class="name mono" href="([^"]*)">(\w+)</a>.*?<td>([^<]*)</td>.*?<td class="number"[^>]*>(\d)', page
+    )
+    assert [(name, where, n) for _, name, where, n in rows] == [
+        ("clean", "production", "1"),
+        ("clean", "stage", "1"),
+        ("send", "both environments", "2"),
+    ]
+    assert "environment" not in rows[2][0]
+    assert "environment=stage" in rows[1][0]
+
+
+def test_a_breaker_that_is_closed_offers_no_button_to_close_it(place: Place) -> None:
+    """Failures below the threshold are told, without an alarm."""
+    place.timers.add([Timer(name="t", function="send", trigger=Every(60), enabled=True)], now=place.now)
+    for state, is_bad in (("closed", False), ("open", True)):
+        with place.store.writing() as connection:
+            connection.execute(update(timers_table).values(breaker_state=state, consecutive_failures=2))
+        page = place.browser().get("/timers/production/t").text
+        assert "2 failures in a row" in page
+        is_alarm = re.search(r'note bad"><p>\s*<span class="trouble', page) is not None
+        assert ("Close the breaker" in page, is_alarm) == (is_bad, is_bad)
+
+
+def test_schedules_by_the_clock_name_their_zone(place: Place) -> None:
+    """On the overview, in the list and on the page of the timer; an interval in seconds has none."""
+    triggers = {
+        "cron": Cron("0 0 8 ? * MON", "Asia/Tokyo"),
+        "weekly": Calendrical(weeks=2, at="08:00", tz="Asia/Tokyo", start=date(2026, 12, 7)),
+        "interval": Every(3600),
+    }
+    timers = [Timer(name=name, function="send", trigger=one, enabled=True) for name, one in triggers.items()]
+    place.timers.add(timers, now=place.now)
+    browser = place.browser()
+    for page, expected in (("/", 2), ("/timers", 2)):
+        assert browser.get(page).text.count('<span class="muted">Asia/Tokyo</span>') == expected
+    shown = {name: browser.get(f"/timers/production/{name}").text for name in triggers}
+    assert {name for name, text in shown.items() if '<span class="muted">Asia/Tokyo</span></p>' in text} == {
+        "cron",
+        "weekly",
+    }
 
 
 def test_a_viewer_from_whom_parameters_are_hidden_sees_no_defaults(make_place: Callable[..., Place]) -> None:
