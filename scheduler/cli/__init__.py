@@ -122,7 +122,9 @@ class Program(click.Group):
         except PermissionError as error:
             if error.filename is None:
                 raise
-            raise RefusalError(f"{error.filename}: closed to the user of this program ({error.strerror})") from error
+            raise RefusalError(
+                f"{error.filename}: cannot be opened by the user of this program ({error.strerror})"
+            ) from error
 
 
 def _explained(error: Exception) -> str:

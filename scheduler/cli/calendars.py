@@ -273,7 +273,11 @@ def _print(calendar: StoredCalendar, text: str, as_json: bool) -> None:
     click.echo(text)
     if calendar.ends_soon(_today()):
         known = calendar.working_days.known_until
-        click.echo(f"Warning: it is known until {known}, for less than {SOON_DAYS} days to come", err=True)
+        click.echo(
+            f"Warning: it is known until {known}, for less than {SOON_DAYS} days to come; if its days "
+            "hold for longer, say so with --known-until DATE",
+            err=True,
+        )
 
 
 def _print_moved(moved: Sequence[MovedTimer], project: Project) -> None:

@@ -29,7 +29,7 @@ from .options import (
     until_option,
 )
 
-_COLUMNS = ("CHANGE", "AT", "BY", "WAY", "TIMER", "WHAT")
+_COLUMNS = ("CHANGE", "AT", "BY", "WAY", "NAME", "WHAT")
 
 
 @click.command("changes")

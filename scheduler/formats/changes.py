@@ -73,9 +73,12 @@ def details(record: ChangeRecord | NewChange) -> str:
         return ""
     if record.before is None or record.after is None:
         return _whole(record.after or record.before or {})
-    return ", ".join(
-        f"{name} {_value(name, before)} → {_value(name, after)}" for name, before, after in differing(record)
-    )
+    found = differing(record)
+    texts = [
+        f"{name} {_value(name, before)} → {_value(name, after)}" for name, before, after in found if name != _DIGEST
+    ]
+    # That of a calendar, which says nothing to a reader, except that something differs.
+    return ", ".join(texts) or ("days" if found else "")
 
 
 def differing(record: ChangeRecord | NewChange) -> list[tuple[str, Any, Any]]:
@@ -96,6 +99,10 @@ def _differs(name: str, before: Any, after: Any) -> bool:
 
 def _whole(values: Mapping[str, Any]) -> str:
     """A short description of an added or removed timer."""
+    if values.keys() == {"kind", "role"}:
+        return f"a {_KINDS.get(str(values['kind']), values['kind'])} for the role {values['role']}"
+    if "week" in values and _DIGEST in values:
+        return _calendar(values)
     if values.keys() == {"tag", "until"}:  # the name of the change says what the pause covers
         return "a pause" if values["until"] is None else f"a pause until {values['until']}"
     if "function" not in values or "trigger" not in values:
@@ -104,6 +111,19 @@ def _whole(values: Mapping[str, Any]) -> str:
     return f"calls {values['function']}, {_value('trigger', values['trigger'])}{state}"
 
 
+def _calendar(values: Mapping[str, Any]) -> str:
+    """A short description of a calendar, whose digest says nothing to a reader."""
+    days = (
+        f"{number(int(values.get('holidays', 0)), 'holiday')}, {number(int(values.get('worked', 0)), 'worked day')} off"
+    )
+    known = f", known until {values['known_until']}" if values.get("known_until") else ""
+    return f"a calendar of {values['week']}, {days}{known}"
+
+
+#: The attribute of a calendar that differs if any of its days does.
+_DIGEST = "digest"
+#: The words for what signs people in at the console.
+_KINDS = {"link": "sign-in link"}
 #: The attributes in the order of their table, behind the trigger.
 _ORDER = ("trigger", *(attribute.name for attribute in ATTRIBUTES))
 

@@ -98,6 +98,10 @@ class Registry:
         """The names of all functions, sorted."""
         return sorted(self._functions)
 
+    def defined_names(self) -> list[str]:
+        """The names of all functions, in the order in which they were defined."""
+        return list(self._functions)
+
     def hook_names(self) -> list[tuple[str, str]]:
         """The (class, event) of all hooks, sorted."""
         return sorted(self._hooks)

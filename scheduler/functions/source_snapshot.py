@@ -16,6 +16,7 @@ import os
 import stat
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -31,10 +32,14 @@ _SKIPPED = {"__pycache__", "node_modules"}
 
 
 class Stamp(NamedTuple):
-    """The modification time in ns and the size of a file, which show that it was saved."""
+    """The modification time in ns and the size of a file, which show that it was saved.
+
+    With the checksum of its contents, a file that was saved as it was has not changed.
+    """
 
     mtime_ns: int
     size: int
+    checksum: int | None = None
 
 
 class _Entry(NamedTuple):
@@ -70,7 +75,8 @@ class SourceSnapshot:
     def loaded(self) -> dict[str, Stamp]:
         """The files whose modules this process has loaded."""
         files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-        return {path: self.stamp(path) for path in sorted(filter(None, files)) if path in self}
+        paths = [path for path in sorted(filter(None, files)) if path in self]
+        return {path: self.stamp(path)._replace(checksum=zlib.crc32(self.source(path))) for path in paths}
 
     def close(self) -> None:
         """Close the descriptor; modules can still be loaded."""
@@ -165,7 +171,19 @@ def _is_source(folder: Path) -> bool:
 
 def changed(stamps: Mapping[str, Stamp]) -> list[str]:
     """The files among these that have changed."""
-    return [path for path, stamp in stamps.items() if _stamp_now(path) != stamp]
+    return [path for path, stamp in stamps.items() if _has_changed(path, stamp)]
+
+
+def _has_changed(path: str, stamp: Stamp) -> bool:
+    now = _stamp_now(path)
+    if now is None or now.size != stamp.size:
+        return True
+    if now.mtime_ns == stamp.mtime_ns:
+        return False
+    try:
+        return zlib.crc32(_read(path, stamp.size)[1]) != stamp.checksum
+    except OSError:
+        return True
 
 
 def changed_names(stamps: Mapping[str, Stamp]) -> list[str]:

@@ -25,7 +25,7 @@ def make_own_folder(path: Path) -> None:
             file.write("*\n")
     except OSError as error:
         is_there = isinstance(error, PermissionError) and os.path.lexists(path)
-        what = "is closed to the user of this program" if is_there else "cannot be created"
+        what = "cannot be opened by the user of this program" if is_there else "cannot be created"
         raise StoreUnavailableError(
             f"{path}: the folder for the store {what} ({error.strerror}); name another store with --store"
         ) from error

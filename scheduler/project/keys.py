@@ -149,7 +149,7 @@ def _read(path: Path) -> dict[str, str]:
             f"{path.parent}: a file, where the folder of the keys should be; rename or remove it"
         ) from None
     except PermissionError as error:
-        raise ConfigError(f"{path}: closed to the user of this program ({error.strerror})") from error
+        raise ConfigError(f"{path}: cannot be opened by the user of this program ({error.strerror})") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not a file of keys ({error}); remove it to generate new ones") from error
     if not isinstance(table, dict) or not all(isinstance(value, str) and value for value in table.values()):

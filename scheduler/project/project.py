@@ -44,7 +44,7 @@ def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except PermissionError as error:
-        reason = f"closed to the user of this program ({error.strerror})"
+        reason = f"cannot be opened by the user of this program ({error.strerror})"
         raise StoreUnavailableError(f"{path}: {reason}") from None
 
 

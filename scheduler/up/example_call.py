@@ -14,7 +14,8 @@ from ..functions.registry import Registry
 
 def example_function(registry: Registry) -> str | None:
     """The function to call: `hello`, or the first one without required parameters, or the first one; None if none."""
-    names = [name for name in registry.names() if _needs_no_parameters(registry, name)] or registry.names()
+    defined = registry.defined_names()
+    names = [name for name in defined if _needs_no_parameters(registry, name)] or defined
     return "hello" if "hello" in names else next(iter(names), None)
 
 

@@ -2,10 +2,13 @@
 
 import getpass
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from scheduler.store.change_recording import Action, Author, NewChange, Subject, Way, record_changes
+from scheduler.store.database import Store
 from tests.scheduler.command_line import CLOUD, CommandLine
 
 
@@ -100,3 +103,19 @@ def test_requests_of_runs_are_recorded(cli: CommandLine) -> None:
     text = cli.run("changes").stdout
     for part in ("requested run 1", "cancelled run 2", "backfilled 2 runs from", "cancelled 2 backfilled runs"):
         assert part in text
+
+
+def test_calendars_and_links_are_in_words(cli: CommandLine) -> None:
+    """Not as JSON; a change of days only says so."""
+    cli.run("calendars", "add", "firm", "--off", "2090-12-25")
+    cli.run("calendars", "edit", "firm", "--off", "2090-12-24")
+    cli.run("calendars", "edit", "firm", "--off", "2090-12-25", "--work", "2090-12-24")
+    with Store(str(cli.folder / ".scheduler" / "store.db")) as store, store.writing() as connection:
+        link = NewChange(Action.ADDED, "ann", after={"kind": "link", "role": "operator"}, subject=Subject.TOKEN)
+        record_changes(connection, [link], Author("ann", Way.CONSOLE), now=datetime.now(UTC))
+    text = cli.run("changes").stdout
+    assert "added a calendar of MON-FRI, 1 holiday, 0 worked days off, known until 2090-12-31" in text
+    assert "changed holidays 1 → 2" in text
+    assert "added a sign-in link for the role operator" in text
+    assert "{" not in text
+    assert "digest" not in text

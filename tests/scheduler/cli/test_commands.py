@@ -240,7 +240,7 @@ def test_a_folder_that_is_closed_to_the_user_is_named(
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "exists", refused)
-    assert "store.db: closed to the user of this program" in command_line.refusal("timers", "list")
+    assert "store.db: cannot be opened by the user of this program" in command_line.refusal("timers", "list")
 
 
 def test_doctor_reports_a_closed_folder_among_its_checks(
@@ -256,7 +256,9 @@ def test_doctor_reports_a_closed_folder_among_its_checks(
 
     monkeypatch.setattr(Path, "exists", refused)
     findings = json.loads(command_line.run("doctor", "--json").stdout)
-    assert "store.db: closed to the user of this program" in str([each for each in findings if each["state"] == "bad"])
+    assert "store.db: cannot be opened by the user of this program" in str(
+        [each for each in findings if each["state"] == "bad"]
+    )
     assert len(findings) > 5
 
 
@@ -269,7 +271,7 @@ def test_keys_that_are_closed_to_the_user_are_not_to_be_removed(
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(keys, "_text_of", refused)
-    with pytest.raises(ConfigError, match=r"keys\.json: closed to the user of this program"):
+    with pytest.raises(ConfigError, match=r"keys\.json: cannot be opened by the user of this program"):
         keys.set_missing_keys(tmp_path / "keys.json")
 
 

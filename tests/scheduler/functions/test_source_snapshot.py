@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,15 @@ def test_files_that_were_saved_since_are_named(project: Path) -> None:
         status = (project / name).stat()
         stamps[str(project / name)] = Stamp(status.st_mtime_ns, status.st_size)
     assert changed_names(stamps) == []
+    os.utime(project / "data", ns=(1, 1))
+    os.utime(project / "cloud.py", ns=(1, 1))
+    assert changed_names(stamps) == ["cloud.py", "data"]
+    for path, stamp in stamps.items():
+        stamps[path] = stamp._replace(checksum=zlib.crc32(Path(path).read_bytes()))
+    assert changed_names(stamps) == []  # saved as it was
+    (project / "cloud.py").write_bytes((project / "cloud.py").read_bytes()[::-1])
+    assert changed_names(stamps) == ["cloud.py"]
+    del stamps[str(project / "cloud.py")]
     (project / "helper.py").write_text("N = 22\n")
     (project / "late.py").unlink()
     names = changed_names(stamps)

@@ -64,5 +64,7 @@ def test_a_folder_that_is_closed_is_not_said_to_be_missing(tmp_path: Path, monke
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(data_folder.Path, "open", refuse)
-    with pytest.raises(StoreUnavailableError, match=r"the folder for the store is closed to the user of this program"):
+    with pytest.raises(
+        StoreUnavailableError, match=r"the folder for the store cannot be opened by the user of this program"
+    ):
         data_folder.make_own_folder(tmp_path / ".scheduler")
