@@ -252,6 +252,8 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
     ("origin", "the default", "默认"),
     ("origin", "the option {}", "选项 {}"),
     ("origin", "the environment variable {}", "环境变量 {}"),
+    ("origin", "no variable of LeanCloud is set", "没有设置 LeanCloud 的变量"),
+    ("origin", "{} is set", "设置了 {}"),
     # Lists of timers
     ("list", "the list is empty; its first line names the columns, as in {}", "列表为空；第一行写列名，如 {}"),
     ("list", "the list has no timer", "列表中没有任务"),

@@ -194,10 +194,15 @@ def _parsed(setting: Setting, name: str, value: Any, origin: str) -> Any:
         raise ConfigError(f"{origin}: {name} = {shown!r} is invalid: {why}") from None
 
 
+def rules_origin(settings: Settings) -> str:
+    """Why the rules apply; what this process has passed on itself is not their origin."""
+    is_handed_on = settings.origin("rules").endswith(VARIABLE)
+    return settings.rules_because or (is_handed_on and why_handed_on(settings.rules)) or settings.origin("rules")
+
+
 def rules_shown(settings: Settings) -> str:
     """The rules in force, why they apply, and their effect, in one line."""
-    is_handed_on = settings.origin("rules").endswith(VARIABLE)
-    why = settings.rules_because or (is_handed_on and why_handed_on(settings.rules)) or settings.origin("rules")
+    why = rules_origin(settings)
     limit = f"at most {settings.max_timers} timers in an environment" if settings.max_timers else "no limit of timers"
     return f"{settings.rules} ({why}): timers that name no zone are in {settings.default_zone}; {limit}"
 

@@ -8,6 +8,7 @@ import select
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 from ..console.installed import is_installed
 from ..errors import ConfigError
@@ -37,11 +38,12 @@ def serve(handover: Handover, options: UpOptions, channel: Channel, orders: Orde
 
     os.nice(_NICENESS)
     project = options.project()
+    settings = replace(project.settings, rules_because=options.rules_because)
     with ExitStack() as stack:
         assert handover.listener is not None
         listener = stack.enter_context(socket.socket(fileno=handover.listener))
         store = stack.enter_context(project.open_store())
-        server = ConsoleServer(make_app(store, project.settings), listener)
+        server = ConsoleServer(make_app(store, settings), listener)
         stack.enter_context(orders.passed_to(server.stop))
         channel.send(ready={})
         if not orders.received:

@@ -10,7 +10,7 @@ from typing import Any
 from ..core.timer import Environment
 from ..functions.source_snapshot import SourceSnapshot, take_snapshot
 from ..project.preview_sources import PreviewSource
-from ..project.settings import Settings
+from ..project.settings import Settings, rules_origin
 from .generation import Generation
 from .options import UpOptions
 from .process import ChildProcess
@@ -54,7 +54,7 @@ class Launch:
 
     def console(self) -> ChildProcess:
         """Start the console's process."""
-        options = replace(self._options, has_store=True)
+        options = replace(self._options, has_store=True, rules_because=rules_origin(self._settings))
         return ChildProcess("console", options.as_values(), listener=self._sockets.console)
 
     def _folders(self) -> list[Path]:

@@ -23,7 +23,8 @@ class UpOptions:
     `generated_keys` are the keys that the supervisor found or made; all processes have them in their environment.
     `has_made_keys`: it made their file.
     `is_preview`: it is for a preview, in the folder of its sources. `has_store`: the store existed before.
-    `console_url`: where browsers reach the console, if it is served.
+    `console_url`: where browsers reach the console, if it is served. `rules_because`: why the rules apply, for
+    the console.
     """
 
     overrides: Mapping[str, Any]
@@ -36,6 +37,7 @@ class UpOptions:
     is_preview: bool = False
     has_store: bool = False
     console_url: str | None = None
+    rules_because: str = ""
 
     def as_values(self) -> dict[str, Any]:
         """These options as JSON values."""

@@ -8,6 +8,7 @@ from ...core.addresses import without_password
 from ...core.zone_names import zone
 from ...errors import TimerError
 from ...project.setting_table import SETTINGS
+from ...project.settings import rules_origin
 from ..current import author, console
 from ..links import go
 from ..reader import KEYS, KEYS_ARE, LANGUAGE, THEME, THEMES, ZONE, reader
@@ -39,7 +40,7 @@ def setting_rows() -> list[tuple[str, str, str]]:
         shown = "–" if value in (None, ()) else without_password(str(value))
         if any(word in name for word in _SECRET_WORDS) and value is not None:
             shown = "••••"
-        rows.append((name, shown, settings.origin(name)))
+        rows.append((name, shown, rules_origin(settings) if name == "rules" else settings.origin(name)))
     return rows
 
 

@@ -340,6 +340,12 @@ def test_functions_are_described(place: Place) -> None:
     assert page.count("not among the functions that were loaded last") == 1
 
 
+def test_the_rules_say_why_they_apply(place: Place) -> None:
+    """Without a setting, it is what was found in the environment."""
+    for lang, why in (("en", "no variable of LeanCloud is set"), ("zh", "没有设置 LeanCloud 的变量")):
+        assert why in place.browser().get("/settings", lang=lang).text
+
+
 def test_a_zone_has_one_name_on_all_pages(make_place: Callable[..., Place]) -> None:
     """Of the machine and of the browser; where the timer's zone is that of the reader, its times are shown once."""
     place = make_place(tz="Etc/UTC")

@@ -36,6 +36,13 @@ def test_the_link_leads_to_the_overview(folder: Path) -> None:
         with opener.open(running.facts["console"], timeout=PATIENCE_S) as answer:
             assert answer.url == f"{running.facts['console'].partition('login')[0]}"
             assert "Overview" in answer.read().decode()
+            settings = answer.url + "settings"
+        with opener.open(settings, timeout=PATIENCE_S) as answer:
+            shown = answer.read().decode()
+        # Every process has the variable from the supervisor; its origin is not that.
+        row = shown.partition("<code>rules</code>")[2].partition("</tr>")[0]
+        assert row
+        assert "SCHEDULER_RULES" not in row
         process = running.only("console")
         assert os.getpriority(os.PRIO_PROCESS, process) == 10
 
