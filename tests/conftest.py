@@ -121,6 +121,9 @@ def pytest_runtest_setup() -> None:
         # Set by the user who runs the tests, or by code that a fixture of another module has loaded in this process.
         if name.startswith(_PREFIXES):
             del os.environ[name]
+    # A command that a test ran in this process has hidden all objects from the collector, and so from Hypothesis, which
+    # looks for what refers to its generator.
+    gc.unfreeze()
     waiting.begin_test()
 
 
