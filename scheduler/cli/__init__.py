@@ -146,7 +146,8 @@ def _option_meant(error: click.NoSuchOption) -> str:
     given = error.option_name.lower().replace("_", "-")
     named = [param.opts[0] for param in params if given == f"--{(param.name or '').replace('_', '-')}"]
     alike = [flag for param in params for flag in param.opts if flag.startswith("--") and _begins(given, flag)]
-    return next(iter(named or ([] if error.possibilities else alike)), "")
+    meant = named or ([] if error.possibilities else alike)
+    return meant[0] if meant else ""  # the module next.py is called `next` here
 
 
 def _begins(one: str, other: str) -> bool:

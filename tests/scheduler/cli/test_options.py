@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from ast import Call, Name, parse, walk
+from pathlib import Path
+
 import pytest
 
+from scheduler import cli
 from tests.scheduler.command_line import CommandLine
 
 
@@ -27,6 +31,16 @@ def test_an_option_that_is_like_none_has_no_hint(command_line: CommandLine) -> N
     """Neither has a short one."""
     for option in ("--quux", "-q"):
         assert "you mean" not in command_line.refusal("runs", option)
+
+
+def test_the_package_calls_no_function_whose_name_a_command_has() -> None:
+    """The module of a command, such as next.py, is an attribute of the package as soon as it is imported."""
+    source = Path(cli.__file__).read_text(encoding="utf-8")
+    called = {node.func.id for node in walk(parse(source)) if isinstance(node, Call) and isinstance(node.func, Name)}
+    modules = {file.stem for file in Path(cli.__file__).parent.glob("*.py")}
+    assert "len" in called
+    assert "next" in modules
+    assert called & modules == set()
 
 
 def test_no_alerts_are_no_sign_of_missing_rules(command_line: CommandLine) -> None:
