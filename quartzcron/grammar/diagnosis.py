@@ -58,7 +58,7 @@ def _sorted(problems: list[Problem]) -> list[Problem]:
 
 
 def _fields_without_seconds(words: list[Word]) -> list[Word]:
-    """The fields of a crontab line or of `cron(…)`, with seconds in front; none if most of them are no such fields."""
+    """The fields of a crontab line or of `cron(…)`, with seconds in front; none if most are not such fields."""
     count = 5
     if len(words) > 1 and words[0][1].lower().startswith("cron(") and words[-1][1].endswith(")"):
         (column, first), (last_column, last) = words[0], words[-1]

@@ -203,7 +203,7 @@ def _made(given: dict[str, Any]) -> tuple[WorkingDays | None, str]:
 
 
 def _changes_days(given: dict[str, Any]) -> bool:
-    """Whether options change days of a calendar that is kept."""
+    """Whether any option changes days of the existing calendar."""
     return given["week"] is not None or bool(given["off"] or given["work"] or given["known_until"])
 
 

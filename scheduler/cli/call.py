@@ -108,7 +108,7 @@ def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float
 
 @contextmanager
 def _keeping_streams() -> Iterator[None]:
-    """Put back stdout and stderr, in which the result goes, if the function replaces or closes them."""
+    """Put back stdout and stderr, to which the result goes, if the function replaces or closes them."""
     kept = [(name, stream, _copy_of(stream)) for name in ("stdout", "stderr") if (stream := getattr(sys, name))]
     try:
         yield

@@ -80,7 +80,7 @@ def said_finding(language: str, finding: str) -> str:
 
 
 def _columns_named(message: str) -> str:
-    """The message of a column that there is not, with all that there are; any other long one in English."""
+    """The message about an unknown column, with those that exist; any other long message stays in English."""
     what, known, columns = message.partition("; columns are ")
     return f"{_in_chinese(what) or what}；可用的列：{columns}" if known and len(what) <= _MAX_LENGTH else message
 
@@ -118,7 +118,7 @@ def _match(message: str, patterns: Sequence[_Pattern]) -> str | None:
 
 @cache
 def _patterns() -> Sequence[_Pattern]:
-    """The table of messages: first the rows with the most text besides values, which say most."""
+    """The table of messages: first the rows with the most text besides values, which match the fewest messages."""
     return [_pattern(*row, "{}") for row in sorted(MESSAGES, key=lambda row: _text_length(row[1]))]
 
 

@@ -124,7 +124,7 @@ def canonical(trigger: Trigger) -> str | None:
 
 
 def canonical_text(expression: str) -> str:
-    """The normal form of an expression, or the text itself if it is none."""
+    """The normal form of an expression, or the text itself if it is not an expression."""
     try:
         return CronExpression(expression).canonical
     except CronError:

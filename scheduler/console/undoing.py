@@ -1,6 +1,6 @@
-"""Undoes a recorded change of a timer: what would be set, and setting it; which is a change of its own.
+"""Undoes a recorded change of a timer: finds the values to set, and sets them, which is recorded as a change too.
 
-An added timer and a pause are undone on pages of their own: that which removes the timer, and that of the pauses.
+The page that removes a timer undoes its addition, and the page of pauses undoes a pause.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TYPES = {attribute.name: attribute.sql for attribute in ATTRIBUTES}
 
 
 class UndoneAttribute(NamedTuple):
-    """An attribute with its value now and the one that it had before, as JSON; `left` is what the change made of it."""
+    """An attribute with its values, as JSON: `now`, `before` the change, and `left` by the change."""
 
     name: str
     now: Any
@@ -52,7 +52,7 @@ class Undoing:
 
     @property
     def has_effect(self) -> bool:
-        """Whether it would change anything."""
+        """Whether the reverse would change anything."""
         return self.record.action is Action.REMOVED or bool(self.attributes)
 
 

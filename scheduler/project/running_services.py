@@ -1,4 +1,4 @@
-"""What the running `scheduler up` of a project have in force, by their records: port, environments, default zone.
+"""RunningService: the port, environments and default zone of a running `scheduler up`, as its record shows them.
 
 A command in another terminal may have other variables, and so other settings than the service.
 """
@@ -38,9 +38,9 @@ def running_services(project: Project) -> list[RunningService]:
 
 def unserved_timers(services: Sequence[RunningService], timers: Iterable[Timer]) -> list[str]:
     """A sentence for each environment of enabled timers that no running service serves; their runs fail there."""
-    served = {environment for service in services for environment in service.environments}
     if not services:
         return []
+    served = {environment for service in services for environment in service.environments}
     sentences = []
     for environment in Environment:
         names = [timer.name for timer in timers if timer.enabled and timer.environment is environment]

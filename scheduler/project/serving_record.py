@@ -81,7 +81,7 @@ class ServingRecord:
 def outdated_services(project: Project) -> list[str]:
     """A sentence for each service of this project whose sources have changed since it loaded them."""
     sentences = []
-    for record in _records(project.keys_file.parent):
+    for record in serving_records(project):
         if names := names_of_changed(record["sources"]):
             sentences.append(outdated(names, _wall(record), reloads=record["reloads"]))
     return sentences
@@ -89,7 +89,7 @@ def outdated_services(project: Project) -> list[str]:
 
 def serving_processes(project: Project) -> list[int]:
     """The ids of the processes that serve this project's folder; of one in another container, the id there."""
-    return [pid for record in _records(project.keys_file.parent) if isinstance(pid := record.get("pid"), int)]
+    return [pid for record in serving_records(project) if isinstance(pid := record.get("pid"), int)]
 
 
 def serving_records(project: Project) -> list[dict[str, Any]]:

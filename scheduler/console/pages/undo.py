@@ -14,7 +14,7 @@ from ..undoing import Undoing, can_undo, undo, undoing
 
 
 def show(change_id: int) -> str:
-    """What would be set, beside the values of now."""
+    """A page of the values that would be set, beside the present ones."""
     return _page(undoing(_record(change_id), console().timers))
 
 
