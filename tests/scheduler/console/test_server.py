@@ -114,6 +114,7 @@ def test_the_stream_of_a_page_that_is_left_ends(url: str, cookie: str, monkeypat
 def test_clients_that_leave_are_not_logged(url: str, cookie: str, caplog: pytest.LogCaptureFixture) -> None:
     """Though waitress would, for each page that is left; other records stay."""
     caplog.set_level(logging.INFO)
+    assert _get(url) == 200, "it serves"
     _open_stream(url, cookie).close()
     logging.getLogger("waitress").info("Client disconnected while serving %s", "/live")
     logging.getLogger("waitress").info("something else")
