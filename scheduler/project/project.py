@@ -22,6 +22,7 @@ from ..errors import StoreUnavailableError, TargetError
 from . import dotenv_file
 from .data_folder import OWN_FOLDER, make_own_folder
 from .keys import KEYS_FILE, set_missing_keys
+from .missing_store import check_no_service_uses
 from .owners import check_owners
 from .setting_table import DEVELOPMENT
 from .settings import Settings, read_settings, wants_dotenv
@@ -85,6 +86,7 @@ class Project:
         """
         path = self.store_file
         if path is not None and not _exists(path):
+            check_no_service_uses(path)
             origin = self.settings.origin("store")
             named = "" if origin == "the default" else f" (named by {origin})"
             raise StoreUnavailableError(
@@ -94,7 +96,12 @@ class Project:
         return self._store(brings_up_to_date=False)
 
     def open_or_create_store(self) -> Store:
-        """Open the store; create it if it is missing, and migrate one of an earlier version."""
+        """Open the store; create it if it is missing, and migrate one of an earlier version.
+
+        StoreUnavailableError for a missing one that a running service still uses.
+        """
+        if (file := self.store_file) is not None and not os.path.lexists(file):
+            check_no_service_uses(file)
         if self.settings.origin("store") == "the default":
             make_own_folder(self.settings.folder / OWN_FOLDER)
         return self._store(brings_up_to_date=True)
@@ -125,6 +132,11 @@ class Project:
             return Path(url)
         scheme, _, path = url.partition(":///")
         return Path(unquote(path.partition("?")[0])) if scheme.startswith("sqlite") and path else None
+
+    @property
+    def store_identity(self) -> str:
+        """The real path of its file, by whatever path it was given; empty for a store on a server."""
+        return os.path.realpath(self.store_file) if self.store_file else ""
 
     @property
     def keys_file(self) -> Path:

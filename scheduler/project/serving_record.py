@@ -20,11 +20,9 @@ from ..core.timer import Environment
 from ..errors import StoreError
 from ..functions.source_snapshot import Stamp, changed_names, have_changed
 from .data_folder import make_own_folder
+from .missing_store import MOST_RECORD_BYTES, RECORD_PREFIX
 from .project import Project
 
-_PREFIX = "serving-"
-#: The maximum size of a valid file.
-_MOST_BYTES = 10_000_000
 _FIELDS = {"tz", "reloads", "since", "sources"}
 
 
@@ -33,7 +31,7 @@ class ServingRecord:
 
     def __init__(self, project: Project, *, reloads: bool, port: int | None = None, has_preview: bool = False) -> None:
         """`port` is the one on which it listens, if not that of the settings; a preview is environment stage."""
-        self._path = project.keys_file.parent / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}.json"
+        self._path = project.keys_file.parent / f"{RECORD_PREFIX}{os.getpid()}-{secrets.token_hex(4)}.json"
         only = None if has_preview else project.only_environment
         self._about = {
             "tz": project.settings.tz,
@@ -43,6 +41,7 @@ class ServingRecord:
             "port": project.settings.port if port is None else port,
             "environments": [each.value for each in Environment if only in (None, each)],
         }
+        self._store, self._found_store = project.store_identity, ""
         self._locked: int | None = None
         # A process that a function forks must not hold the lock when this one has ended.
         os.register_at_fork(after_in_child=self._unlock)
@@ -50,7 +49,10 @@ class ServingRecord:
     def write(self, stamps: Mapping[str, Sequence[int]]) -> None:
         """Write the sources that are served from now on; does nothing if the folder is not writable."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        text = json.dumps({**self._about, "since": since, "sources": {path: list(at) for path, at in stamps.items()}})
+        if os.path.lexists(self._store):
+            self._found_store = self._store
+        about = {**self._about, "store": self._found_store, "since": since}
+        text = json.dumps({**about, "sources": {path: list(at) for path, at in stamps.items()}})
         with contextlib.suppress(OSError, UnicodeError, StoreError):
             make_own_folder(self._path.parent)
             new = self._path.with_suffix(".new")
@@ -119,7 +121,7 @@ def _wall(record: Mapping[str, Any]) -> str:
 def _records(folder: Path) -> Iterator[dict[str, Any]]:
     """The records of running services; removes those that killed ones have left behind."""
     with contextlib.suppress(OSError):
-        for path in sorted(folder.glob(f"{_PREFIX}*.json")):
+        for path in sorted(folder.glob(f"{RECORD_PREFIX}*.json")):
             with contextlib.suppress(OSError, ValueError):
                 record = _living(path)
                 if isinstance(record, dict) and record.keys() >= _FIELDS:
@@ -133,7 +135,7 @@ def _living(path: Path) -> Any:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return json.loads(file.read(_MOST_BYTES))
+            return json.loads(file.read(MOST_RECORD_BYTES))
         # Unless a service has replaced the file since.
         if os.path.samestat(os.fstat(file.fileno()), path.stat()):
             path.unlink()
