@@ -160,7 +160,8 @@ class Timeline:
 
     start: datetime
     end: datetime
-    now_x: float
+    #: None if now is not on the axis.
+    now_x: float | None
     past: Sequence[Path]
     #: The `d` of the path of the coming fire times.
     coming: str
@@ -173,15 +174,23 @@ class Timeline:
 
 
 def timeline(
-    runs: Sequence[Drawn], fires: Sequence[datetime], *, now: datetime, span: timedelta, limit_s: float
+    runs: Sequence[Drawn],
+    fires: Sequence[datetime],
+    *,
+    now: datetime,
+    span: timedelta,
+    limit_s: float,
+    middle: datetime | None = None,
 ) -> Timeline:
-    """The timeline from about `span` before now to as long after it; the width of a run is its duration, from 2 px on.
+    """The timeline from about `span` before `middle` to as long after it; a run is as wide as it took, from 2 px on.
 
-    Now is rounded up by less than two pixels, so that the drawing stays the same for a while.
+    In the middle is now, if nothing else is given: it is rounded up by less than two pixels, so that the drawing stays
+    the same for a while.
     """
     span = next((nice for nice in _SPANS if nice >= span), span)
-    now = now + (EPOCH - now) % (span / 240)
-    start, end = now - span, now + span
+    if middle is None:
+        middle = now = now + (EPOCH - now) % (span / 240)
+    start, end = middle - span, middle + span
     scale = LINE_WIDTH / (end - start).total_seconds()
 
     def x_of(at: datetime) -> float:
@@ -189,25 +198,24 @@ def timeline(
 
     bars: dict[str, list[str]] = {}
     for run in runs:
-        if not start <= run.fire_time <= now:
+        if not start <= run.fire_time <= min(now, end):
             continue
         width = round(min(max(2.0, (run.duration_s or 0) * scale), LINE_WIDTH / 2), 1)
         bars.setdefault(run.outcome or "running", []).append(_on_line(x_of(run.fire_time), width, run, limit_s))
-    coming = "".join(f"M{x_of(fire):g} {LINE_UP - 10}v10" for fire in fires if now <= fire <= end)
+    coming = "".join(f"M{x_of(fire):g} {LINE_UP - 10}v10" for fire in fires if max(now, start) <= fire <= end)
     ticks = [(LINE_WIDTH * place / 6, start + (end - start) * place / 6) for place in range(7)]
-    return Timeline(
-        start, end, LINE_WIDTH / 2, [Path(name, "".join(parts)) for name, parts in bars.items()], coming, ticks
-    )
+    past = [Path(name, "".join(parts)) for name, parts in bars.items()]
+    return Timeline(start, end, x_of(now) if start <= now <= end else None, past, coming, ticks)
 
 
 def load(numbers: Sequence[float], *, height: int = 30) -> str:
-    """The `d` of the number of coming fire times in each slot of the right half of a timeline."""
-    most, width = max(numbers, default=0), LINE_WIDTH / 2 / max(len(numbers), 1)
+    """The `d` of the number of coming fire times in each slot of a timeline."""
+    most, width = max(numbers, default=0), LINE_WIDTH / max(len(numbers), 1)
     bars = []
     for place, number in enumerate(numbers):
         if number:
             tall = max(1.0, round(number / most * height, 1))
-            bars.append(_rectangle(round(LINE_WIDTH / 2 + place * width, 1), height - tall, round(width - 1, 1), tall))
+            bars.append(_rectangle(round(place * width, 1), height - tall, round(width - 1, 1), tall))
     return "".join(bars)
 
 

@@ -32,15 +32,29 @@ class Mark(NamedTuple):
     lateness_s: float | None
 
 
-def latest(digest: sqlite3.Connection, keys: Sequence[TimerKey], *, each: int) -> dict[TimerKey, list[Mark]]:
-    """The latest runs of each timer, oldest first; also those that are open."""
-    return {key: latest_of(digest, key, each) for key in keys}
+class End(NamedTuple):
+    """The end of a span: the runs with lower ids, and fire times before an instant in microseconds."""
+
+    run_id: int = 2**63 - 1
+    fire_at: int = 2**63 - 1
 
 
-def latest_of(digest: sqlite3.Connection, key: TimerKey, most: int) -> list[Mark]:
+_NOW = End()
+
+
+def latest(
+    digest: sqlite3.Connection, keys: Sequence[TimerKey], *, each: int, end: End = _NOW
+) -> dict[TimerKey, list[Mark]]:
+    """The latest runs of each timer before the end, oldest first; also those that are open."""
+    return {key: latest_of(digest, key, each, end=end) for key in keys}
+
+
+def latest_of(digest: sqlite3.Connection, key: TimerKey, most: int, *, end: End = _NOW) -> list[Mark]:
     """The latest runs of one timer, oldest first."""
     timer = timer_id(digest, key)
-    rows = [] if timer is None else [*_of_path(digest, timer, most), *_open_ones(digest, timer, most)]
+    if timer is None:
+        return []
+    rows = [row for table in ("path", "unsettled") for row in _of(table, digest, timer, end, most)]
     return [_mark(row) for row in sorted(rows)[-most:]]
 
 
@@ -67,14 +81,9 @@ def timer_id(digest: sqlite3.Connection, key: TimerKey) -> int | None:
 _ROW = "run_id, fire_at, outcome, count, took_ms, late_ms"
 
 
-def _of_path(digest: sqlite3.Connection, timer: int, most: int) -> list[tuple[int, ...]]:
-    query = f"SELECT {_ROW} FROM path WHERE timer = ? ORDER BY run_id DESC LIMIT ?"
-    return digest.execute(query, (timer, most)).fetchall()
-
-
-def _open_ones(digest: sqlite3.Connection, timer: int, most: int) -> list[tuple[int, ...]]:
-    query = f"SELECT {_ROW} FROM unsettled WHERE timer = ? ORDER BY run_id DESC LIMIT ?"
-    return digest.execute(query, (timer, most)).fetchall()
+def _of(table: str, digest: sqlite3.Connection, timer: int, end: End, most: int) -> list[tuple[int, ...]]:
+    query = f"SELECT {_ROW} FROM {table} WHERE timer = ? AND run_id < ? AND fire_at < ? ORDER BY run_id DESC LIMIT ?"
+    return digest.execute(query, (timer, *end, most)).fetchall()
 
 
 def _mark(row: Sequence[int | None]) -> Mark:
