@@ -75,7 +75,7 @@ def _warn_of_declarations(project: Project, loaded: Target) -> None:
     """Report on stderr which declarations `scheduler up` would leave out, because the user has just written them."""
     if not loaded.registry.timers:
         return
-    from ..store.declarations import read_declarations
+    from ..functions.declarations import read_declarations
 
     for fault in read_declarations(loaded.registry, project.environment, project.settings.default_zone).faults:
         click.echo(f"Warning: {fault}", err=True)

@@ -11,6 +11,7 @@ from ..core.timer import Environment
 from ..core.zone_names import zone
 from ..errors import SchedulerError, StoreError
 from ..formats import display
+from ..functions.declarations import read_declarations
 from ..functions.registry import Registry
 from ..project.copied_store import warning_of_copy
 from ..project.function_check import missing_functions
@@ -21,7 +22,6 @@ from ..project.settings import rules_shown
 from ..project.slow_loading import reporting_while_loading
 from ..store.database import Store
 from ..store.declaration_sync import declaration_faults
-from ..store.declarations import read_declarations
 from ..store.timers import TimerTable
 from . import machine, store_checks
 from .alert_checks import check_alerts, check_pings

@@ -18,10 +18,10 @@ from .display import (
 )
 
 if TYPE_CHECKING:
+    from ..core.log_line import LogLine
     from ..store.alert_queue import StoredAlert
     from ..store.calendars import StoredCalendar
     from ..store.change_pages import ChangeRecord
-    from ..store.log_lines import LogLine
     from ..store.stored_timer import StoredTimer
 
 

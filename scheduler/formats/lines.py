@@ -7,8 +7,8 @@ from typing import TextIO
 
 import click
 
+from ..core.log_line import LogLine
 from ..core.run import Line, Run, Task
-from ..store.log_lines import LogLine
 from . import display
 from .json import line_json, print_json_line
 

@@ -28,7 +28,7 @@ Schedule: TypeAlias = "str | Trigger | Sequence[str | Trigger] | None"
 
 @dataclass(frozen=True, slots=True)
 class TimerDeclaration:
-    """A timer declared beside its function, as data: store/declarations.py validates it."""
+    """A timer declared beside its function, as data: declarations.py validates it."""
 
     function: str
     schedule: Schedule

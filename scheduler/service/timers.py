@@ -14,11 +14,11 @@ from ..core.timer_checks import check_count
 from ..default_rules import assumed_zone
 from ..errors import ConfigError, TimerError
 from ..functions.binding import bind
+from ..functions.declarations import read_declarations
 from ..functions.registry import Registry
 from ..store.change_recording import Author, Way
 from ..store.database import Store
 from ..store.declaration_sync import Change, synchronise
-from ..store.declarations import read_declarations
 from ..store.stored_timer import StoredTimer
 from ..store.timer_apply import Applied, apply_timers
 from ..store.timers import TimerTable

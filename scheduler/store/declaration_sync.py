@@ -24,18 +24,19 @@ from sqlalchemy import Connection, Row, insert, or_, select, tuple_, update
 
 from ..core.attributes import ATTRIBUTES
 from ..core.timer import Environment, Timer
+from ..core.timer_values import timer_columns
 from ..core.timestamps import EPOCH
 from ..core.triggers import Every
 from ..errors import TimerError
+from ..functions.declarations import DeclarationFault, Declared, DeclaredTimer
 from .chains import check_declared_chain
 from .change_recording import MAX_AUTHOR_LENGTH, Author, Way, record_changes
 from .claimed_fires import claimed_by_name
 from .database import Store
-from .declarations import DeclarationFault, Declared, DeclaredTimer
 from .entered_runs import enter_on_enable_of_new
 from .pauses import hold_changed
 from .quota import check_quota
-from .rows import timer_columns, timer_of
+from .rows import timer_of
 from .schema import timers
 from .stored_timer import stored_timer_of
 from .timer_changes import added, edited

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select
 
+from ..core.log_line import LogLine
 from ..core.timestamps import instant, stamp
 from .database import Store
 from .pages import Page, first_id_since, looked_at
@@ -28,28 +29,6 @@ PRUNE_LIMIT = 2_000
 LEVELS = ("debug", "info", "warning", "error", "critical")
 #: A line is older than those with lower ids by at most this: it is stored when its run ends, or before.
 _RECORDED_LATE = timedelta(days=1, hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """One line that a function printed; `timer` is None for a call over HTTP.
-
-    `request_id` is that of the fire time, which all attempts share, or of the client's request.
-    """
-
-    at: datetime
-    level: str
-    text: str
-    function: str
-    environment: str
-    request_id: str
-    timer: str | None = None
-    run_id: int | None = None
-
-    @property
-    def source(self) -> str:
-        """The name of the timer, or of the function that was called."""
-        return self.timer if self.timer is not None else self.function
 
 
 @dataclass(frozen=True, slots=True)

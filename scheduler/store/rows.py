@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from os import urandom
 from types import SimpleNamespace
 from typing import Any
@@ -10,26 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from ..core import breaker
-from ..core.attributes import ATTRIBUTES, as_kept
 from ..core.breaker import Breaker, BreakerState
-from ..core.calendars import calendar_digest
 from ..core.overlap import NewRun
 from ..core.run import MESSAGES, Kind, Line, Outcome, Run, Task
 from ..core.timer import Timer
+from ..core.timer_values import timer_from
 from ..core.timestamps import instant, instant_or_none, stamp, stamp_or_none
-from ..core.trigger_kinds import read_trigger
 from .calendar_content import content_of
-
-
-def timer_columns(timer: Timer) -> dict[str, Any]:
-    """The columns that hold a timer: one for each attribute, and two for its trigger."""
-    columns = dict(zip(_NAMES, _VALUES(timer), strict=True))
-    for name, to_store in _STORED:
-        columns[name] = to_store(columns[name])
-    columns["trigger_kind"], columns["trigger"] = timer.trigger.stored()
-    known = None if timer.calendar is None else timer.working_days
-    columns["calendar_digest"] = None if known is None else calendar_digest(known)
-    return columns
 
 
 def storable(text: str) -> str:
@@ -59,21 +45,11 @@ def breaker_columns(state: Breaker) -> dict[str, Any]:
     }
 
 
-def timer_of(row: Row[Any] | SimpleNamespace, connection: Connection | None) -> Timer:
-    """A timer, from a row that has its columns; without a connection, it lacks its calendar."""
-    values = dict(zip(_NAMES, _VALUES(row), strict=True))
-    for name, from_store in _CONVERTED:
-        values[name] = from_store(values[name])
-    if row.calendar is not None and connection is not None:
-        values["working_days"] = content_of(connection, row.calendar, row.calendar_digest)
-    return Timer(trigger=read_trigger(row.trigger_kind, row.trigger), **values)
-
-
-_NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
-_VALUES = attrgetter(*_NAMES)
-#: The attributes that the store keeps in another form: to it, and from it.
-_STORED = tuple((row.name, row.to_store) for row in ATTRIBUTES if row.to_store is not as_kept)
-_CONVERTED = tuple((row.name, row.from_store) for row in ATTRIBUTES if row.from_store is not as_kept)
+def timer_of(row: Row[Any] | SimpleNamespace, connection: Connection) -> Timer:
+    """A timer, from a row that has its columns."""
+    if row.calendar is None:
+        return timer_from(row)
+    return timer_from(row, content_of(connection, row.calendar, row.calendar_digest))
 
 
 def breaker_of(row: Row[Any] | SimpleNamespace) -> Breaker:

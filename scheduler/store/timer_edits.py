@@ -16,6 +16,7 @@ from ..core import breaker
 from ..core.calendars import RollConvention
 from ..core.timer import Timer
 from ..core.timer_checks import check_new_names, check_roll
+from ..core.timer_values import timer_columns
 from ..core.timestamps import stamp, stamp_or_none
 from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import TimerError, UnknownCalendarError
@@ -24,7 +25,7 @@ from .change_recording import Author, record_changes
 from .claimed_fires import claimed_until
 from .entered_runs import enter_on_enable
 from .pauses import delete_pause_of, hold_changed
-from .rows import breaker_columns, timer_columns
+from .rows import breaker_columns
 from .schema import calendars, runs, timers
 from .stored_timer import StoredTimer, stored_timer_of
 from .timer_changes import edited

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from ..core import breaker
 from ..core.timer import Environment, Timer
 from ..core.timer_checks import check_choice
+from ..core.timer_values import timer_columns
 from ..core.timestamps import stamp_or_none
 from ..errors import DuplicateTimerError, UnknownTimerError, error_of
 from .chains import check_chains, lock_with_leaders, rename_in_leaders
@@ -22,7 +23,7 @@ from .change_recording import Author, record_changes
 from .database import Store
 from .pauses import check_end, delete_pause_of, hold_changed, insert_pause
 from .quota import check_quota
-from .rows import BREAKER, breaker_columns, timer_columns, timer_of
+from .rows import BREAKER, breaker_columns, timer_of
 from .schema import timers
 from .stored_timer import StoredTimer, stored_timer_of
 from .timer_changes import Edit, edited, removed

@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from ..core.log_line import LogLine
 from ..errors import StoreError
 from ..project.project import Project
 from ..store.database import Store
-from ..store.log_lines import PRUNE_LIMIT, LogLine, LogLines
+from ..store.log_lines import PRUNE_LIMIT, LogLines
 from .call_lines import BATCH_S, LineBatch, as_message, call_lines
 from .line_relay import LineRelay, log_line
 from .run_reports import RunReporter

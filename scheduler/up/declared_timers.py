@@ -1,6 +1,6 @@
 """Applies the timers that functions declare to the store when `scheduler up` starts, and logs the changes.
 
-The process that has loaded the functions reports its declarations; the one that has the store applies them.
+The process that has loaded the functions reports their declarations (web.py); the one that has the store applies them.
 """
 
 from __future__ import annotations
@@ -14,20 +14,14 @@ from ..core.timer import Environment
 from ..errors import SchedulerError
 from ..formats import display
 from ..formats.error_text import explained
-from ..functions.registry import Registry
+from ..functions.declarations import from_data
 from ..project.project import Project
 from ..store.database import Store
 from ..store.declaration_sync import Change, DeclarationEffect, Synchronised, synchronise_valid
-from ..store.declarations import as_data, from_data, read_declarations
 from .served_functions import record_functions
 
 #: Declarations as JSON values.
 Reported = Mapping[str, Any]
-
-
-def reported(registry: Registry, project: Project) -> dict[str, Any]:
-    """The declarations of the functions, for another process."""
-    return as_data(read_declarations(registry, project.environment, project.settings.default_zone))
 
 
 def apply(store: Store, declared: Reported, project: Project, environment: Environment) -> Synchronised:

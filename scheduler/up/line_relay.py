@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from ..core.log_limits import MAX_LINE_LENGTH, MAX_LINES_A_MINUTE, SharedLineLimit
+from ..core.log_line import LogLine
 from ..core.timestamps import instant, stamp
-from ..store.log_lines import LogLine
 from . import call_lines
 from .run_reports import RunReporter
 

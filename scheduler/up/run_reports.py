@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import tzinfo
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from ..core.log_line import LogLine
 from ..core.run import Ending, Line, Outcome, Run, Task
 from ..core.zone_names import zone
 from ..formats import display
 from ..formats.json import print_json_line, result_value
 from ..formats.lines import line_of_run, print_line
 from ..project.settings import Settings
-from ..store.log_lines import LogLine
-from ..store.runs import RunHistory
 from .log_setup import JsonHandler, json_handler, level_attributes
+
+if TYPE_CHECKING:
+    from ..store.runs import RunHistory
 
 
 class RunReporter(Protocol):

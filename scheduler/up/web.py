@@ -15,13 +15,13 @@ from typing import Any
 
 from ..engine import capture, endpoints
 from ..engine.credentials import keep_keys, our_keys
+from ..functions.declarations import as_data, read_declarations
 from ..functions.loading import Target
 from ..project.keys import remove_unused_keys, save_keys
 from ..project.project import Project, printing_to_stderr
 from .announcement import report_of_functions
 from .application import application, capacity
 from .call_lines import as_message, call_lines
-from .declared_timers import reported
 from .handover import Channel, Handover
 from .http_server import Site, UpServer
 from .log_setup import json_handler
@@ -74,7 +74,8 @@ def load_and_declare(options: UpOptions, project: Project, target: str) -> tuple
     with printing_to_stderr() if options.as_json or json_handler() else nullcontext():
         loaded = project.load_to_serve(target)
     capture.settle_streams()
-    return loaded, reported(loaded.registry, project)
+    declared = read_declarations(loaded.registry, project.environment, project.settings.default_zone)
+    return loaded, as_data(declared)
 
 
 def save_used_keys(project: Project, options: UpOptions) -> str:

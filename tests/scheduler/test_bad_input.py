@@ -20,11 +20,11 @@ from scheduler.core.timer import Environment, Timer
 from scheduler.core.trigger_kinds import TRIGGERS, chosen_kind, trigger_options
 from scheduler.engine import Engine
 from scheduler.errors import SchedulerError
+from scheduler.functions.declarations import declared_timers
 from scheduler.project.settings import read_settings
 from scheduler.store.calendars import CalendarTable
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
-from scheduler.store.declarations import declared_timers
 from scheduler.store.timers import TimerTable
 from tests.scheduler.command_line import CommandLine
 

@@ -14,10 +14,10 @@ from scheduler import Cron
 from scheduler.core.timer import Environment, Timer
 from scheduler.default_rules import LEANCLOUD, STANDARD, DefaultZone, assumed_quota, assumed_zone, rules_in_force
 from scheduler.engine import Engine
+from scheduler.functions.declarations import read_declarations
 from scheduler.project.settings import read_settings
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise, synchronise_valid
-from scheduler.store.declarations import read_declarations
 from scheduler.store.timers import TimerTable
 from tests.scheduler.command_line import CLOUD, CommandLine
 

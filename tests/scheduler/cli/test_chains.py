@@ -10,9 +10,9 @@ from scheduler.core.triggers import Every
 from scheduler.default_rules import DefaultZone
 from scheduler.engine import Engine
 from scheduler.errors import TimerError
+from scheduler.functions.declarations import read_declarations
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise, synchronise_valid
-from scheduler.store.declarations import read_declarations
 from scheduler.store.timers import TimerTable
 from scheduler.testing import ManualScheduler
 from tests.scheduler.command_line import CommandLine

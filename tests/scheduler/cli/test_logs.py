@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from scheduler.core.log_line import LogLine
 from scheduler.core.zone_names import zone
 from scheduler.engine import capture
 from scheduler.engine.capture import CapturedLine
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
-from scheduler.store.log_lines import LineFilter, LinePosition, LogLine, LogLines
+from scheduler.store.log_lines import LineFilter, LinePosition, LogLines
 from scheduler.up.call_log import CallLogWriter, own_lines
 from scheduler.up.run_reports import JsonReporter
 from tests.scheduler.command_line import CommandLine

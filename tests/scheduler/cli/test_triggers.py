@@ -14,7 +14,7 @@ from scheduler.core.at import At
 from scheduler.core.calendrical import Calendrical
 from scheduler.core.from_now import from_now
 from scheduler.engine import Engine
-from scheduler.store.declarations import declared_timers
+from scheduler.functions.declarations import declared_timers
 from scheduler.timer import AnyOf, Cron, Environment, Every
 from tests.scheduler.command_line import CommandLine
 

@@ -19,10 +19,10 @@ from scheduler.core.triggers import Cron, Every
 from scheduler.engine import Engine
 from scheduler.formats import timer_columns, timer_lists
 from scheduler.formats.json import timer_json
+from scheduler.functions.declarations import declared_timers
 from scheduler.store.calendars import CalendarTable
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
-from scheduler.store.declarations import declared_timers
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
 from tests.scheduler.command_line import CommandLine

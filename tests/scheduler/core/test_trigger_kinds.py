@@ -21,8 +21,8 @@ from scheduler.core.triggers import Cron, Every, Trigger
 from scheduler.engine import Engine
 from scheduler.errors import TimerError
 from scheduler.formats import timer_columns, timer_lists
+from scheduler.functions.declarations import declared_timers
 from scheduler.store.database import Store
-from scheduler.store.declarations import declared_timers
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
 from scheduler.testing import ManualScheduler

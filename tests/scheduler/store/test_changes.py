@@ -19,12 +19,12 @@ from scheduler.core.timestamps import stamp
 from scheduler.core.trigger_kinds import read_trigger
 from scheduler.core.triggers import Cron, Every
 from scheduler.errors import StoreError, TimerChangedError, TimerError
+from scheduler.functions.declarations import DeclaredTimer
 from scheduler.store import retention
 from scheduler.store.change_pages import ChangeFilter, ChangeHistory, ChangeRecord
 from scheduler.store.change_recording import Action, Author, Way
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
-from scheduler.store.declarations import DeclaredTimer
 from scheduler.store.retention import Retention
 from scheduler.store.schema import changes, timers
 from scheduler.store.timers import StoredTimer, TimerTable

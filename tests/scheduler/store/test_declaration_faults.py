@@ -12,9 +12,9 @@ from scheduler.core.timer import Environment
 from scheduler.default_rules import DefaultZone
 from scheduler.engine import Engine
 from scheduler.errors import TimerError
+from scheduler.functions.declarations import read_declarations
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import Synchronised, declaration_faults, synchronise_valid
-from scheduler.store.declarations import read_declarations
 from scheduler.store.timers import TimerTable
 from scheduler.testing import ManualScheduler
 from tests.scheduler.scripted_service import START

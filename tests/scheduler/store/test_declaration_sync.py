@@ -25,10 +25,10 @@ from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.engine import Engine
 from scheduler.errors import ConfigError, TimerError, TimerQuotaError
+from scheduler.functions.declarations import declared_timers
 from scheduler.service import Scheduler
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import Change, DeclarationEffect, synchronise
-from scheduler.store.declarations import declared_timers
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
 from scheduler.testing import ManualScheduler

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from scheduler.core.log_line import LogLine
 from scheduler.core.timestamps import stamp
 from scheduler.engine.capture import CallOutput, CapturedLine
 from scheduler.functions.context import Call
-from scheduler.store.log_lines import LogLine
 from scheduler.up.call_lines import LineBatch, LineCollector
 from scheduler.up.line_relay import MAX_UNWRITTEN, LineRelay
 from tests.waiting import PATIENCE_S, slowed

@@ -8,7 +8,7 @@ from typing import Any
 from scheduler.core.timer import Environment
 from scheduler.default_rules import DefaultZone
 from scheduler.engine import Engine
-from scheduler.store.declarations import as_data, from_data, read_declarations
+from scheduler.functions.declarations import as_data, from_data, read_declarations
 
 
 def test_declarations_arrive_as_they_were_made() -> None:

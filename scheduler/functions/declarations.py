@@ -1,6 +1,6 @@
 """Reads the declarations of @engine.timer: each becomes a timer, or a fault with its file and line.
 
-Never here: their effect on the store (declaration_sync.py).
+Never here: their effect on the store (store/declaration_sync.py).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ..core.any_of import AnyOf
 from ..core.attributes import ATTRIBUTES
 from ..core.timer import Environment, Timer
+from ..core.timer_values import timer_columns, timer_from
 from ..core.trigger_kinds import (
     TRIGGERS,
     choices,
@@ -25,9 +26,8 @@ from ..core.trigger_kinds import (
 from ..core.triggers import Trigger, TriggerOption
 from ..default_rules import DefaultZone, assumed_zone
 from ..errors import TimerError
-from ..functions.binding import bind
-from ..functions.registry import Registry, TimerDeclaration
-from .rows import timer_columns, timer_of
+from .binding import bind
+from .registry import Registry, TimerDeclaration
 
 #: The option of a trigger that `@engine.timer` takes without its name.
 POSITIONAL = "cron"
@@ -113,7 +113,7 @@ def as_data(declared: Declared) -> dict[str, Any]:
 def from_data(values: Mapping[str, Any]) -> Declared:
     """The declarations from another process."""
     entries = [
-        DeclaredTimer(timer_of(SimpleNamespace(**columns), None), place, assumed and DefaultZone(*assumed))
+        DeclaredTimer(timer_from(SimpleNamespace(**columns)), place, assumed and DefaultZone(*assumed))
         for columns, place, assumed in values["timers"]
     ]
     return Declared(entries, [DeclarationFault(**fault) for fault in values["faults"]])
