@@ -21,7 +21,7 @@ from scheduler.workers.executor import ProcessExecutor
 from scheduler.workers.progress_cell import ProgressCell
 from tests.scheduler.scripted_service import START
 from tests.scheduler.up_process import living
-from tests.waiting import eventually, slowed
+from tests.waiting import PATIENCE_S, eventually, slowed
 
 FUNCTIONS = """
 import asyncio
@@ -216,7 +216,7 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessExecut
     executor.stop()
 
 
-def task(function: str, run_id: int = 1, *, params: str = "{}", limit_s: float = 15) -> Task:
+def task(function: str, run_id: int = 1, *, params: str = "{}", limit_s: float = PATIENCE_S) -> Task:
     return Task(
         run_id=run_id,
         timer_id=1,
