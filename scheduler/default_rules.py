@@ -49,22 +49,6 @@ def rules_in_force(environ: Mapping[str, str]) -> tuple[str, str]:
     return (LEANCLOUD, f"{found[0]} is set") if found else (STANDARD, "no variable of LeanCloud is set")
 
 
-#: Why the rules apply that this process has passed on.
-_because: dict[str, str] = {}
-
-
-def hand_on_rules(rules: str, because: str) -> None:
-    """Apply these rules to the user's code, and to the processes that this one starts."""
-    os.environ[VARIABLE] = rules
-    if because:
-        _because[rules] = because
-
-
-def why_handed_on(rules: str) -> str | None:
-    """Why these rules apply, if this process itself has set the variable."""
-    return _because.get(rules)
-
-
 def assumed_zone(rules: str | None = None) -> DefaultZone:
     """The zone of a timer that names none, under these rules or those in force; reads this machine's zone again."""
     if (rules or rules_in_force(os.environ)[0]) == LEANCLOUD:

@@ -250,6 +250,8 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
     ("past", "a backfill must end in the past; {} is in the future", "补跑须在过去结束，{} 在将来"),
     # Origins of settings
     ("origin", "the default", "默认"),
+    ("origin", "the running service", "正在运行的服务"),
+    ("origin", "the option {} of the running service", "正在运行的服务的选项 {}"),
     ("origin", "the option {}", "选项 {}"),
     ("origin", "the environment variable {}", "环境变量 {}"),
     ("origin", "no variable of LeanCloud is set", "没有设置 LeanCloud 的变量"),

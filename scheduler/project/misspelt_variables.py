@@ -15,7 +15,7 @@ from .suggestions import did_you_mean
 
 _PREFIX = "SCHEDULER_"
 #: Variables that our processes set for their children, and that our fault tests use.
-_OWN = re.compile(r"SCHEDULER_(HANDOVER|WORKER|DEMO_FOLDER|FAULTS|CHAOS_\w+)")
+_OWN = re.compile(r"SCHEDULER_(HANDOVER|HANDED_ON|WORKER|DEMO_FOLDER|FAULTS|CHAOS_\w+)")
 #: Kubernetes and Docker set these in containers beside a service that is called `scheduler`.
 _OF_A_SERVICE = re.compile(r"SCHEDULER_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?|NAME|ENV_\w+)")
 

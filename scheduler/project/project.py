@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from urllib.parse import unquote
 
 from ..core.timer import Environment
-from ..default_rules import hand_on_rules
+from ..default_rules import VARIABLE as RULES_VARIABLE
 from ..engine.environment import app_environment, set_under_both_prefixes
 from ..errors import StoreUnavailableError, TargetError
 from . import dotenv_file
 from .data_folder import OWN_FOLDER, make_own_folder
+from .handed_on import hand_on
 from .keys import KEYS_FILE, set_missing_keys
 from .missing_store import check_no_service_uses
 from .owners import check_owners
@@ -59,7 +60,7 @@ def current_project(**options: Any) -> Project:
     if wants_dotenv(folder, variables()):
         dotenv_file.set_variables(folder)
     settings = read_settings(folder, variables(), options, dotenv_file.variable_files())
-    hand_on_rules(settings.rules, settings.rules_because)
+    hand_on(os.environ, {RULES_VARIABLE: settings.rules}, settings.origin("rules"), because=settings.rules_because)
     return Project(settings)
 
 
@@ -182,7 +183,7 @@ class Project:
 
     def set_environ_to_serve(self) -> None:
         """Set the environment variables for functions that this process, or one that it starts, serves."""
-        os.environ["LEANCLOUD_APP_ENV"] = self.settings.environment
+        hand_on(os.environ, {"LEANCLOUD_APP_ENV": self.settings.environment}, self.settings.origin("environment"))
         self._set_environ()
 
     def _set_environ(self) -> None:
@@ -190,8 +191,12 @@ class Project:
         self.check_owner_of_keys()
         set_missing_keys(self.keys_file)
         # LeanEngine sets these variables, so an old wsgi.py expects them.
-        os.environ.setdefault("LEANCLOUD_APP_ENV", app_environment() or DEVELOPMENT)
-        os.environ.setdefault("LEANCLOUD_APP_PORT", str(self.settings.port))
+        for name, value, setting in (
+            ("LEANCLOUD_APP_ENV", app_environment() or DEVELOPMENT, "environment"),
+            ("LEANCLOUD_APP_PORT", str(self.settings.port), "port"),
+        ):
+            if name not in os.environ:
+                hand_on(os.environ, {name: value}, self.settings.origin(setting))
         os.environ.setdefault("LEANCLOUD_APP_INSTANCE", platform.node())
         set_under_both_prefixes(os.environ)
 

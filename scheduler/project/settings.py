@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 
 from ..core.addresses import hide_passwords, without_password
 from ..core.alerts import AlertRule
-from ..default_rules import STANDARD, VARIABLE, DefaultZone, assumed_quota, assumed_zone, rules_in_force, why_handed_on
+from ..default_rules import STANDARD, DefaultZone, assumed_quota, assumed_zone, rules_in_force
+from ..default_rules import VARIABLE as RULES_VARIABLE
 from ..errors import ConfigError
 from ..executors import kinds
 from ..executors.kinds import ExecutorKind, ExecutorSetting
 from .data_folder import OWN_FOLDER
+from .handed_on import DEFAULT, origin_handed_on, reason_handed_on
 from .misspelt_variables import check_variables, is_of_a_service
 from .setting_table import DEVELOPMENT, ENVIRONMENTS, EXECUTOR_SETTINGS, SETTINGS, Setting, settings_with_executors
 from .small_files import small_text
@@ -107,7 +109,7 @@ class Settings:
 
     def origin(self, name: str) -> str:
         """The origin of a setting's value: `the option --port`, the path of the file, `the default` …"""
-        return self.origins.get(name, "the default")
+        return self.origins.get(name, DEFAULT)
 
     def for_environment(self, environment: str) -> EnvironmentSettings:
         """The environment's own settings, or else those for both environments."""
@@ -173,10 +175,14 @@ def read_settings(
     # In the order of precedence, lowest first, so that later values replace earlier ones.
     for name, value, origin in (*in_file, *_from_environment(table, environ, variable_files), *as_options):
         values[name] = _parsed(table[name], name, value, origin)
-        origins[name] = origin
+        origins.pop(name, None)
+        if origin != DEFAULT:
+            origins[name] = origin
     own = {name: value for name, value in values.items() if name in Settings.__dataclass_fields__}
     of_executors = MappingProxyType({name: value for name, value in values.items() if name not in own})
     own |= _by_rules(own, environ)
+    if "rules" not in origins:
+        own.setdefault("rules_because", reason_handed_on(environ, RULES_VARIABLE))
     settings = Settings(folder=folder, **own, executor_settings=of_executors, origins=MappingProxyType(origins))
     _check_needed(settings)
     _check_workers(settings)
@@ -195,9 +201,8 @@ def _parsed(setting: Setting, name: str, value: Any, origin: str) -> Any:
 
 
 def rules_origin(settings: Settings) -> str:
-    """Why the rules apply; what this process has passed on itself is not their origin."""
-    is_handed_on = settings.origin("rules").endswith(VARIABLE)
-    return settings.rules_because or (is_handed_on and why_handed_on(settings.rules)) or settings.origin("rules")
+    """Why the rules apply."""
+    return settings.rules_because or settings.origin("rules")
 
 
 def rules_shown(settings: Settings) -> str:
@@ -291,7 +296,8 @@ def _from_environment(
             if (value := environ.get(variable)) and not is_of_a_service(variable, value):
                 meaning = _MEANINGS.get(variable, {}).get(value, value)
                 where = f" ({files[variable]})" if variable in files else ""
-                yield GivenValue(name, meaning, f"the environment variable {variable}{where}")
+                origin = origin_handed_on(environ, variable) or f"the environment variable {variable}{where}"
+                yield GivenValue(name, meaning, origin)
 
 
 #: Settings whose option has another name.

@@ -12,6 +12,7 @@ from ..executors import Executor, Starting
 from ..executors.kinds import Deployment
 from ..functions.loading import load
 from ..functions.registry import Registry
+from ..project.handed_on import SERVICE, handed_on
 from ..project.preview_sources import PreviewSource
 from ..project.project import Project
 from ..project.settings import EnvironmentSettings
@@ -82,6 +83,6 @@ def _deployment(
         keys=lambda: served.keys,
         hook_key=lambda: served.hook_key,
         # The functions that `up` serves get the environment in which `up` was started.
-        environ=variables_of(environments[0].value) if own_target else {},
+        environ=handed_on(variables_of(environments[0].value), SERVICE) if own_target else {},
         folder=sources.folder if sources else None,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.timer import Environment
 from ..functions.source_snapshot import SourceSnapshot, take_snapshot
+from ..project.handed_on import handed_on
 from ..project.preview_sources import PreviewSource
 from ..project.settings import Settings, rules_origin
 from .generation import Generation
@@ -122,7 +123,8 @@ class Launch:
 
     def _process(self, role: str, *, creates_store: bool, sources: SourceSnapshot | None, **about: Any) -> ChildProcess:
         options = replace(self._options, has_store=not creates_store)
-        environ = {"LEANCLOUD_APP_PORT": str(self._sockets.live.getsockname()[1])}
+        port = str(self._sockets.live.getsockname()[1])
+        environ = handed_on({"LEANCLOUD_APP_PORT": port}, self._settings.origin("port"))
         fileno = sources.fileno if sources else None
         return ChildProcess(role, options.as_values(), environ=environ, sources=fileno, **about)
 

@@ -24,6 +24,7 @@ from ..engine.capture import CALL, is_captured
 from ..formats import display
 from ..functions.context import current_call
 from ..functions.log_records import LEVEL_VARIABLE, is_shown_otherwise, keep_own, level_of_text
+from ..project.handed_on import hand_on
 from ..project.settings import Settings
 
 
@@ -49,7 +50,7 @@ def log_to_stderr(settings: Settings) -> None:
     # The user's configuration of logging must not silence the service.
     keep_own(handler, level)
     # Workers do not have our settings; the records of functions there become lines of their run.
-    os.environ[LEVEL_VARIABLE] = level
+    hand_on(os.environ, {LEVEL_VARIABLE: level}, settings.origin("log_level"))
     for chatty in ("alembic", "httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

@@ -14,6 +14,7 @@ from ..engine.credentials import keep_keys, our_keys
 from ..functions.loading import Target
 from ..functions.source_snapshot import current, load_from, take_snapshot
 from ..metrics import Metrics
+from ..project.handed_on import hand_on
 from ..project.project import Project
 from .announcement import announce, report_of_functions, report_of_timers, warn
 from .application import application, capacity
@@ -129,7 +130,8 @@ def _serve(
     if current() is None and (sources := take_snapshot([project.settings.folder])) is not None:
         load_from(sources)
     with ExitStack() as stack:
-        os.environ["LEANCLOUD_APP_PORT"] = str(sockets.live.getsockname()[1])
+        port = str(sockets.live.getsockname()[1])
+        hand_on(os.environ, {"LEANCLOUD_APP_PORT": port}, project.settings.origin("port"))
         store = stack.enter_context(options.open_store(project))
         store.check_writable()
         reporter = make_reporter(project.settings, as_json=options.as_json)
