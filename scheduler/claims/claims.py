@@ -41,7 +41,7 @@ from .open_runs import (
     count_overlaps,
     timers_with_open_runs,
 )
-from .releases import give_back, uncount, undo_claims
+from .releases import give_back, give_back_paused, uncount, undo_claims
 from .results import enter_retries_and_move_breakers, write_results
 from .timer_cache import CachedTimer, TimerCache
 from .unknown_commits import UnknownCommits
@@ -245,14 +245,25 @@ class Claims:
         return bool(self._unknown.claimed)
 
     def _committed_claims(self, connection: Connection, now: datetime) -> list[Task]:
-        """The tasks, in the store, of claims whose commit was not answered; none of them has begun."""
+        """The tasks, in the store, of claims whose commit was not answered; none of them has begun.
+
+        Without those that were cancelled, whose timers were paused, or that are too late: they do not begin.
+        """
         tasks: list[Task] = []
         committed = self._unknown.committed_claims(connection, self._lease.id)
-        to_cancel = requested_cancellations(connection, self._lease.id) if committed else ()
+        if not committed:
+            return tasks
+        to_cancel = requested_cancellations(connection, self._lease.id)
+        wanted: list[Task] = []
         for task in committed:
             if task.run_id in to_cancel:
                 end_cancelled(connection, task.run_id, now)
-                continue
+            else:
+                wanted.append(task)
+        begin, missed = give_back_paused(connection, self._lease.id, wanted, now, self._cache)
+        for task in missed:
+            self._miss(connection, task, self._cache.get(task.timer_id), now)
+        for task in begin:
             timer = self._cache.get(task.timer_id)
             late = now - task.fire_time
             is_late = late > (self._grace if timer is None or timer.rule.grace is None else timer.rule.grace)
@@ -262,7 +273,7 @@ class Claims:
                 tasks.append(task._replace(past_due=is_late))
         return tasks
 
-    def _miss(self, connection: Connection, task: Task, timer: CachedTimer, now: datetime) -> None:
+    def _miss(self, connection: Connection, task: Task, timer: CachedTimer | None, now: datetime) -> None:
         """End the run of a task, which has not begun, as missed."""
         end_run(connection, task.run_id, Outcome.MISFIRED, now, MESSAGES[Outcome.MISFIRED])
         named = task.timer, task.environment
@@ -272,7 +283,7 @@ class Claims:
         lose_probes(connection, rows, now)
         # A timer that was enabled since the claim counts anew, and this run is not of that count.
         for row in rows:
-            if row.revision == timer.revision:
+            if timer is not None and row.revision == timer.revision:
                 uncount(connection, row, task, timer.rule.schedule)
 
     def _begin_waiting(self, connection: Connection, which: Select[Any], now: datetime) -> list[Task]:

@@ -104,6 +104,33 @@ def give_back(connection: Connection, owner: int, tasks: Sequence[Task], now: da
     lose_probes(connection, timer_rows.values(), now)
 
 
+def give_back_paused(
+    connection: Connection, owner: int, tasks: Sequence[Task], now: datetime, cache: TimerCache
+) -> tuple[list[Task], list[Task]]:
+    """Give back tasks, none of which was handed out, whose timers have been paused or disabled since their claim.
+
+    Returns the others, and those whose fire times have passed and whose timers are disabled: nobody will claim these
+    fire times again. Requested runs begin in spite of a pause.
+    """
+    timer_rows = _lock_timers(connection, tasks)
+    paused: list[Task] = []
+    others: list[Task] = []
+    missed: list[Task] = []
+    for task in tasks:
+        timer = None if task.timer_id is None else timer_rows.get(task.timer_id)
+        if timer is None or task.kind is Kind.MANUAL:
+            others.append(task)
+        elif task.kind is Kind.SCHEDULED and task.attempt == 1 and not timer.enabled and task.fire_time <= now:
+            missed.append(task)
+        elif timer.held or (task.kind is Kind.SCHEDULED and not timer.enabled):
+            paused.append(task)
+        else:
+            others.append(task)
+    if paused:
+        give_back(connection, owner, paused, now, cache)
+    return others, missed
+
+
 def uncount(connection: Connection, row: Row[Any], task: Task, schedule: FireTimes) -> None:
     """Take a run that never begins out of the count of its timer's max_runs; `row` is the timer's, which is locked.
 

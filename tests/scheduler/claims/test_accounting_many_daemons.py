@@ -381,14 +381,21 @@ class Daemons(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.0, 0.004, 0.3, 3.0, 12.0]))
     def everything_is_paused(self, seconds: float) -> None:
-        """For a while, in which the daemons take their turns; what is missed is accounted for afterwards."""
+        """For a while, in which the daemons take their turns; what is missed is accounted for afterwards.
+
+        No run begins whose claim was not answered before the pause, except those that were requested.
+        """
         pauses = PauseTable(self.store)
+        unknown = {
+            task.run_id for node in self.nodes for task in node.daemon._claims._unknown.claimed if task.kind != "manual"
+        }
         pauses.pause(now=self.now())
         for node in self.nodes:
             node.daemon.wake()
             node.turn()
         self.elapse(seconds)
         self.all_settle()
+        assert not unknown & {task.run_id for node in self.nodes for task in node.executor.begun}
         pauses.resume(now=self.now())
 
     @rule(seconds=st.sampled_from([-30, 30, -3, 3, 600]))

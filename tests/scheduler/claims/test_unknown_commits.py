@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -215,6 +217,96 @@ def test_a_release_whose_answer_was_lost_is_finished_before_anything_is_handed_o
     service.settle()
     assert service.rows() == [(10, 1, "succeeded")]
     assert len(service.executor.begun) == 1
+
+
+def claimed_ahead_without_an_answer(service: Service, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+    """Claim a timer that is due in 2 ms; the claim is committed, and not answered."""
+    service.add(seconds=10, **options)
+    service.after(9)
+    service.clock.advance(1 - 0.002)
+    assert service.daemon is not None
+    with unanswered(service.store, monkeypatch, committed=True):
+        service.daemon.turn()
+    assert service.daemon._claims.has_unknown_claims
+    assert service.rows() == [(10, 1, None)]
+
+
+@pytest.mark.parametrize("reaches_s", [0.001, 0.5])
+def test_a_claim_ahead_whose_answer_was_lost_does_not_begin_during_a_pause(
+    service: Service, monkeypatch: pytest.MonkeyPatch, reaches_s: float
+) -> None:
+    """Whether the daemon reaches the store again before the fire time or after; after the pause, it runs once."""
+    claimed_ahead_without_an_answer(service, monkeypatch)
+    pauses = PauseTable(service.store)
+    pauses.pause(now=service.clock.now())
+    service.after(reaches_s)
+    service.after(1)
+    assert service.executor.begun == []
+    pauses.resume(now=service.clock.now())
+    service.settle()
+    assert service.rows() == [(10, 1, "succeeded")]
+    assert len(service.executor.begun) == 1
+
+
+@pytest.mark.parametrize(("reaches_s", "left"), [(0.001, []), (0.5, [(10, 1, "misfired")])])
+@pytest.mark.parametrize("with_end", [True, False])
+def test_nor_does_it_once_its_timer_is_disabled(
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    reaches_s: float,
+    left: list[tuple[int, int, str]],
+    with_end: bool,
+) -> None:
+    """For a while or for good; a fire time that has passed by then is on record."""
+    claimed_ahead_without_an_answer(service, monkeypatch)
+    now = service.clock.now()
+    service.timetable.disable("t", now=now, until=now + timedelta(seconds=15) if with_end else None)
+    service.after(reaches_s)
+    service.after(1)
+    assert (service.executor.begun, service.rows()) == ([], left)
+    service.after(15)
+    service.after(10)
+    assert [outcome for *_, outcome in service.rows()[len(left) :]] == (["succeeded"] if with_end else [])
+
+
+def test_a_requested_run_whose_claim_was_not_answered_begins_during_a_pause(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every run that a user requests."""
+    service.add(seconds=86_400)
+    service.settle()
+    request_run(service.store, "t", PRODUCTION, now=service.clock.now())
+    assert service.daemon is not None
+    service.daemon.wake()
+    with unanswered(service.store, monkeypatch, committed=True):
+        service.daemon.turn()
+    assert service.daemon._claims.has_unknown_claims
+    PauseTable(service.store).pause(now=service.clock.now())
+    service.settle()
+    assert [task.kind for task in service.executor.begun] == ["manual"]
+
+
+def test_a_queued_run_whose_claim_was_not_answered_waits_for_the_end_of_a_pause(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the one that followed a run which has ended."""
+    begin_runs(service, seconds=10, overlap=OverlapPolicy.QUEUE_ONE)
+    service.settle()
+    service.after(10)
+    assert service.daemon is not None
+    service.executor.end(service.executor.going_on[0])
+    service.daemon.turn()
+    assert service.rows() == [(10, 1, "succeeded"), (20, 1, None)]
+    with unanswered(service.store, monkeypatch, committed=True):
+        service.daemon.turn()
+    assert service.daemon._claims.has_unknown_claims
+    pauses = PauseTable(service.store)
+    pauses.pause(now=service.clock.now())
+    service.after(5)
+    assert len(service.executor.begun) == 1
+    pauses.resume(now=service.clock.now())
+    service.settle()
+    assert len(service.executor.begun) == 2
 
 
 def test_a_daemon_whose_registration_was_not_answered_does_not_take_its_own_row_for_another_daemon(
