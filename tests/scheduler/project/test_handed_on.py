@@ -50,9 +50,7 @@ def test_a_variable_that_somebody_else_has_set_or_changed_is_its_own_origin(tmp_
         assert settings.origin(name) == f"the environment variable {variable}"
 
 
-@pytest.mark.parametrize(
-    "notes", ["", "{", "[]", '{"LEANCLOUD_APP_PORT": ["3001", 1, 2]}']
-)
+@pytest.mark.parametrize("notes", ["", "{", "[]", '{"LEANCLOUD_APP_PORT": ["3001", 1, 2]}'])
 def test_notes_that_are_damaged_are_ignored(tmp_path: Path, notes: str) -> None:
     """They may come from a program with the same variable."""
     environ = {"LEANCLOUD_APP_PORT": "3001", VARIABLE: notes}
