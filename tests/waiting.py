@@ -14,7 +14,7 @@ from typing import TypeVar
 
 Seen = TypeVar("Seen")
 
-#: Only a test that fails waits as long, so it is generous: a busy machine may be twenty times slower than an idle one.
+#: Only a test that fails waits as long, so it is generous; `eventually` waits longer on a busy machine.
 PATIENCE_S = 60.0
 #: The pause between two looks doubles from the first of these up to the second.
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.001, 0.05
@@ -28,7 +28,7 @@ def eventually(
     look: Callable[[], Seen],
     is_enough: Callable[[Seen], object] = bool,
     *,
-    within_s: float = PATIENCE_S,
+    within_s: float | None = None,
     between: Callable[[], object] | None = None,
 ) -> Seen:
     """The first value of `look` that is enough, by default the first that is true.
@@ -36,18 +36,20 @@ def eventually(
     `between` is called between two looks, where something has to be done so that the condition can come true; it is
     to wait a moment. By default that is all that happens.
 
-    Raises AssertionError with the condition and the last value after `within_s` seconds.
+    Raises AssertionError with the condition and the last value after `within_s` seconds, by default PATIENCE_S, as
+    they hold on this machine.
     """
     __tracebackhide__ = True
-    give_up_at = time.monotonic() + within_s
+    since = time.monotonic()
     pause_s = _FIRST_PAUSE_S
     while True:
         began_at = time.monotonic()
         if is_enough(seen := look()):
             return seen
         look_s = time.monotonic() - began_at
-        _look_at_the_load()
-        assert time.monotonic() < give_up_at, f"waited {within_s:g} s for: {_text(look)}; last saw {seen!r:.2000}"
+        patience_s = slowed(PATIENCE_S)  # looks at the load in any case, for a later `slowed`
+        most_s = patience_s if within_s is None else within_s
+        assert time.monotonic() < since + most_s, f"waited {most_s:g} s for: {_text(look)}; last saw {seen!r:.2000}"
         if between is None:
             time.sleep(max(pause_s, min(look_s, _LONGEST_PAUSE_S)))
             pause_s = min(2 * pause_s, _LAST_PAUSE_S)
