@@ -125,28 +125,6 @@ def causes(receiver: Receiver) -> set[str]:
     return {one["cause"] for one in data(receiver)}
 
 
-@pytest.mark.parametrize("how", ["answers 500", "hangs", "cuts"])
-def test_a_target_that_fails_gets_the_alert_when_it_is_well_again(postgres: Server, tmp_path: Path, how: str) -> None:
-    """With the same id; meanwhile no timer is late, and the failure that a worker of the fleet records is in it."""
-    with receiving() as receiver, made(postgres, tmp_path, receiver.url) as fleet:
-        well = receiver.behave
-        receiver.behave = {"answers 500": answer(500), "hangs": receiver.hang, "cuts": receiver.cut}[how]
-        fleet.broken.touch()
-        with up(tmp_path) as running:
-            fleet.add()
-            eventually(lambda: receiver.received)
-            fleet.goes_on()
-            assert fleet.alerts()[:1] == [("failed", "waiting")]
-            receiver.behave = well
-            eventually(lambda: fleet.alerts()[:1], [("failed", "delivered")].__eq__)
-            fleet.broken.unlink()
-            eventually(lambda: "recovered" in causes(receiver))
-            ids = {one["id"] for one in data(receiver) if one["cause"] == "failed"}
-            assert len(ids) == 1
-            assert "it is broken" in data(receiver)[0]["message"]
-            assert running.stop()[0] == 0
-
-
 def test_a_target_that_is_away_gets_the_alert_when_it_is_back(postgres: Server, tmp_path: Path) -> None:
     """Nothing listens at its port at first; then something does."""
     with socket.socket() as reserved:
@@ -201,3 +179,34 @@ def _kill(who: str, fleet: Fleet, running: Up) -> None:
     os.kill(running.only("daemon"), signal.SIGKILL)
     if who == "everything":
         running.kill()
+
+
+@pytest.fixture(scope="module")
+def served(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Receiver, Fleet]]:
+    """A fleet that is up, whose timers run well, and whose target answers; for the last tests of this file."""
+    folder = tmp_path_factory.mktemp("served")
+    with receiving() as receiver, made(postgres, folder, receiver.url) as fleet, up(folder) as running:
+        fleet.add()
+        yield receiver, fleet
+        assert running.stop()[0] == 0
+
+
+@pytest.mark.parametrize("how", ["answers 500", "hangs", "cuts"])
+def test_a_target_that_fails_gets_the_alert_when_it_is_well_again(served: tuple[Receiver, Fleet], how: str) -> None:
+    """With the same id; meanwhile no timer is late, and the failure that a worker of the fleet records is in it."""
+    receiver, fleet = served
+    earlier = len(fleet.alerts())
+    receiver.received.clear()
+    well = receiver.behave
+    receiver.behave = {"answers 500": answer(500), "hangs": receiver.hang, "cuts": receiver.cut}[how]
+    fleet.broken.touch()
+    eventually(lambda: receiver.received)
+    fleet.goes_on()
+    assert fleet.alerts()[earlier : earlier + 1] == [("failed", "waiting")]
+    receiver.behave = well
+    eventually(lambda: fleet.alerts()[earlier : earlier + 1], [("failed", "delivered")].__eq__)
+    fleet.broken.unlink()
+    eventually(lambda: fleet.alerts()[earlier:], [("failed", "delivered"), ("recovered", "delivered")].__eq__)
+    assert causes(receiver) == {"failed", "recovered"}
+    assert len({one["id"] for one in data(receiver) if one["cause"] == "failed"}) == 1
+    assert "it is broken" in data(receiver)[0]["message"]
