@@ -56,6 +56,8 @@ def launched() -> Iterator[Any]:
     with api.sync_playwright() as playwright:
         # As root, Chromium has no sandbox.
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        # By default 5 s, in which a console on a busy machine does not start.
+        api.expect.set_options(timeout=PATIENCE_S * 1000)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
         yield browser
         browser.close()

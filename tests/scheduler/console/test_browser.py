@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+pytest.importorskip("flask")
+
+from scheduler.console.tokens import new_link
+from scheduler.store.database import Store
 from tests.scheduler.up_process import Up, clean_environ
 from tests.waiting import PATIENCE_S
 
+from .served import CHROMIUM, launched
+
 api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")]
 
 CLOUD = """
@@ -87,14 +91,17 @@ class RunningConsole:
         return self.process.returncode
 
 
+class Address(NamedTuple):
+    """The address of a console, and a link that signs its reader in."""
+
+    url: str
+    link: str
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with api.sync_playwright() as playwright:
-        # As root, Chromium has no sandbox.
-        options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +114,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     up.stop()
 
 
-@pytest.fixture
-def console(folder: Path) -> Iterator[RunningConsole]:
+@pytest.fixture(scope="module")
+def running(folder: Path) -> Iterator[RunningConsole]:
+    """A console for all tests of this file; those that use its printed link, or stop it, start one of their own."""
     console = RunningConsole(folder)
     yield console
-    console.stop()
+    assert console.stop() == 0
+
+
+@pytest.fixture
+def console(running: RunningConsole) -> Address:
+    with Store(running.folder / ".scheduler" / "store.db") as store:
+        return Address(running.url, new_link(store, running.url, "operator", now=datetime.now(UTC)))
 
 
 @pytest.fixture
@@ -140,9 +154,9 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     ids=["English", "Chinese", "without JavaScript"],
 )
 def test_the_first_day(
-    console: RunningConsole, open_page: Callable[..., Any], locale: str, words: dict[str, Any], scripts: bool
+    console: Address, open_page: Callable[..., Any], locale: str, words: dict[str, Any], scripts: bool
 ) -> None:
-    """From the printed link to a timer that ran, failed, was read, and is disabled; and all of that on record."""
+    """From a link to a timer that ran, failed, was read, and is disabled; and all of that on record."""
     page = open_page(locale=locale, java_script_enabled=scripts)
     name = f"first {locale} {scripts}"
     page.goto(console.link)
@@ -195,7 +209,7 @@ def _wait_for(page: Any, sign: str, word: str, *, reloads: bool) -> None:
 
 @pytest.mark.parametrize("width", [1280, 390, 320])
 def test_no_page_is_wider_than_its_window(
-    console: RunningConsole, folder: Path, open_page: Callable[..., Any], width: int
+    console: Address, folder: Path, open_page: Callable[..., Any], width: int
 ) -> None:
     """Also with a long name; tables and drawings scroll in their own frame."""
     page = open_page(viewport={"width": width, "height": 800}, color_scheme="dark")
@@ -214,7 +228,7 @@ def test_no_page_is_wider_than_its_window(
 
 @pytest.mark.parametrize(("width", "locale"), [(1280, "en-US"), (390, "zh-CN"), (390, "en-US")])
 def test_the_editor_shows_its_choices_whole_and_the_meaning_above_the_buttons(
-    console: RunningConsole, open_page: Callable[..., Any], width: int, locale: str
+    console: Address, open_page: Callable[..., Any], width: int, locale: str
 ) -> None:
     """No choice is cut off, and in a narrow window the preview is seen while one types."""
     page = open_page(viewport={"width": width, "height": 800}, locale=locale)
@@ -236,7 +250,7 @@ def test_the_editor_shows_its_choices_whole_and_the_meaning_above_the_buttons(
     assert trigger < preview or width > 1024
 
 
-def test_the_year_of_a_preview_is_seen_whole(console: RunningConsole, open_page: Callable[..., Any]) -> None:
+def test_the_year_of_a_preview_is_seen_whole(console: Address, open_page: Callable[..., Any]) -> None:
     """All twelve months in a window of 1280 pixels, and their names at least 9 pixels high."""
     page = open_page(viewport={"width": 1280, "height": 800})
     page.goto(console.link)
@@ -252,7 +266,7 @@ def test_the_year_of_a_preview_is_seen_whole(console: RunningConsole, open_page:
     assert size >= 9
 
 
-def test_hostile_texts_run_nowhere(console: RunningConsole, open_page: Callable[..., Any]) -> None:
+def test_hostile_texts_run_nowhere(console: Address, open_page: Callable[..., Any]) -> None:
     """Names, descriptions, tags and parameters with markup and script are shown as they are."""
     hostile = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'"
     page = open_page()
@@ -272,7 +286,7 @@ def test_hostile_texts_run_nowhere(console: RunningConsole, open_page: Callable[
 
 
 def test_two_consoles_on_one_host_keep_their_sessions(
-    console: RunningConsole, tmp_path: Path, open_page: Callable[..., Any]
+    console: Address, tmp_path: Path, open_page: Callable[..., Any]
 ) -> None:
     """All ports of a host share their cookies, so each has a name of its own."""
     other = RunningConsole(tmp_path)
@@ -285,7 +299,7 @@ def test_two_consoles_on_one_host_keep_their_sessions(
     assert other.stop() == 0
 
 
-def test_pages_are_live(console: RunningConsole, open_page: Callable[..., Any]) -> None:
+def test_pages_are_live(console: Address, open_page: Callable[..., Any]) -> None:
     """A run appears by itself; in a list, new ones wait behind a button; a checked row stays checked."""
     page, other = open_page(), open_page()
     page.goto(console.link)
@@ -316,7 +330,7 @@ def test_pages_are_live(console: RunningConsole, open_page: Callable[..., Any]) 
     assert page.complaints == []
 
 
-def test_the_page_of_a_timer_follows_its_failures(console: RunningConsole, open_page: Callable[..., Any]) -> None:
+def test_the_page_of_a_timer_follows_its_failures(console: Address, open_page: Callable[..., Any]) -> None:
     """The note with the last error appears by itself, and so does the state; the focus stays on its button."""
     page, other = open_page(), open_page()
     page.goto(console.link)
@@ -338,9 +352,7 @@ def test_the_page_of_a_timer_follows_its_failures(console: RunningConsole, open_
     assert page.complaints == []
 
 
-def test_a_page_is_live_again_after_the_console_was_full(
-    console: RunningConsole, open_page: Callable[..., Any]
-) -> None:
+def test_a_page_is_live_again_after_the_console_was_full(console: Address, open_page: Callable[..., Any]) -> None:
     """The browser gives up after one refusal of the stream; the page tries again by itself."""
     page = open_page()
     refusals = []
@@ -359,7 +371,7 @@ def test_a_page_is_live_again_after_the_console_was_full(
     assert len(refusals) == 2
 
 
-def test_the_zone_of_the_browser_is_followed(console: RunningConsole, open_page: Callable[..., Any]) -> None:
+def test_the_zone_of_the_browser_is_followed(console: Address, open_page: Callable[..., Any]) -> None:
     """Unless another one was chosen."""
     page = open_page()
     page.goto(console.link)
@@ -400,7 +412,7 @@ def test_the_last_page_stays_while_nothing_answers(folder: Path, open_page: Call
     assert second.stop() == 0
 
 
-def test_a_link_is_used_once(console: RunningConsole, open_page: Callable[..., Any]) -> None:
+def test_a_link_is_used_once(console: Address, open_page: Callable[..., Any]) -> None:
     """The second reader has to sign in, and the page says why."""
     open_page().goto(console.link)
     page = open_page()
