@@ -162,7 +162,8 @@ class Batch:
         for shared in self._shared.values():
             timer_ids = [timer.run_columns[0] for timer in shared.begun]
             if len(timer_ids) > _TOGETHER:
-                _ADVANCE_ALL.run(connection, timer_ids, next_fire=shared.next_fire_at)
+                # Straight to the driver; it has no rows.
+                _ADVANCE_ALL.tuples(connection, timer_ids, next_fire=shared.next_fire_at)
             else:
                 one_by_one += [(shared.next_fire_at, timer_id) for timer_id in timer_ids]
         _ADVANCE.execute(connection, one_by_one)

@@ -59,7 +59,7 @@ class DueTimers:
         parameters = {"now": stamp(by), "most": most}
         if self._cache.unreadable:
             return int(connection.execute(_count(self._readable(_DUE_IDS)), parameters).scalar_one())
-        return int(_COUNT_DUE.rows(connection, **parameters)[0][0])
+        return int(_COUNT_DUE.tuples(connection, **parameters)[0][0])
 
     def upcoming(self, connection: Connection) -> Upcoming:
         """When the next timer, further attempt and waiting run can be claimed."""
@@ -70,7 +70,7 @@ class DueTimers:
     def _rows(self, connection: Connection, query: Query, parameters: Mapping[str, Any]) -> Sequence[Any]:
         if self._cache.unreadable:
             return connection.execute(self._readable(query.statement), parameters).all()
-        return query.rows(connection, **parameters)
+        return query.tuples(connection, **parameters)
 
     def _readable(self, query: Select[Any]) -> Select[Any]:
         """A query without the timers whose triggers cannot be read here: they stay due, for other daemons."""

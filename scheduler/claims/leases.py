@@ -170,7 +170,7 @@ class Lease:
 
         Until the transaction ends, no other daemon can take over its runs (invariant 3).
         """
-        if not _MINE.rows(connection, daemon=self.id):
+        if not _MINE.tuples(connection, daemon=self.id):
             raise LeaseLostError(_LOST)
 
     def take_over(self, now: datetime, monotonic: float) -> TakenOver:

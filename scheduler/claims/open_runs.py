@@ -37,12 +37,12 @@ WITH_TIMER = select(runs, timers.c.params, timers.c.limit_s).join(timers, timers
 
 def count_overlaps(connection: Connection, timer_ids: Sequence[int]) -> Counter[int]:
     """The number of runs that the overlap policy counts, by timer."""
-    return Counter({row[0]: row[1] for row in _OVERLAPS.run(connection, timer_ids)})
+    return Counter({row[0]: row[1] for row in _OVERLAPS.tuples(connection, timer_ids)})
 
 
 def timers_with_open_runs(connection: Connection, timer_ids: Sequence[int]) -> set[int]:
     """The timers with an open run."""
-    return {row[0] for row in _OPEN.run(connection, timer_ids)}
+    return {row[0] for row in _OPEN.tuples(connection, timer_ids)}
 
 
 _OPEN = Among(select(runs.c.timer_id).where(runs.c.outcome.is_(None)), runs.c.timer_id)

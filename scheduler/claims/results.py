@@ -101,7 +101,7 @@ def enter_retries_and_move_breakers(connection: Connection, ended: Sequence[tupl
     failed = [pair for pair in ended if pair[1].verdict is Verdict.FAILURE]
     retried = enter_retries(connection, failed) if failed else ()
     disabled = _disable_failed(connection, [pair for pair in failed if pair[0].run_id not in retried])
-    troubled = {row[0] for row in _TROUBLED.rows(connection)}
+    troubled = {row[0] for row in _TROUBLED.tuples(connection)}
     moves: list[StateChange] = []
     if troubled or failed:
         for_good = [pair for pair in ended if pair[0].run_id not in retried]

@@ -133,7 +133,7 @@ class SqliteStore(Store):
 
     def new_run_ids(self, connection: Connection, count: int) -> Sequence[int]:
         # No other transaction can take the same ids, because this one holds the write lock.
-        last = (_LAST_RUN_ID.rows(connection)[0][0] or 0) if count else 0
+        last = (_LAST_RUN_ID.tuples(connection)[0][0] or 0) if count else 0
         return range(last + 1, last + 1 + count)
 
     def prepare(self, statement: Any) -> _Prepared:

@@ -49,15 +49,15 @@ class Bulk:
 
 
 class Query:
-    """A query whose rows are plain tuples, for the statements of every claim; parameters are plain values."""
+    """A query for the statements of every claim; parameters are plain values."""
 
     def __init__(self, statement: Any) -> None:
         self.statement = statement
         #: By database.
         self._prepared: dict[type[Store], Any] = {}
 
-    def rows(self, connection: Connection, **parameters: Any) -> Sequence[Any]:
-        """The rows of the query, without the conversions of SQLAlchemy's types."""
+    def tuples(self, connection: Connection, **parameters: Any) -> Sequence[Any]:
+        """The rows as the driver gives them, without the conversions of SQLAlchemy's types."""
         store = store_of(connection)
         prepared = self._prepared.get(type(store))
         if prepared is None:
@@ -76,16 +76,16 @@ class Among:
         self._prepared: dict[type[Store], Any] = {}
 
     def execute(self, connection: Connection, values: Sequence[int | str], **parameters: Any) -> CursorResult[Any]:
-        """Run the statement; `parameters` are its own."""
+        """Run a statement that writes; `parameters` are its own."""
         store = store_of(connection)
         return connection.execute(self._completed(store), {**parameters, _VALUES: store.list_parameter(values)})
 
     def rows(self, connection: Connection, values: Sequence[int | str], **parameters: Any) -> Sequence[Any]:
-        """The rows of a query; empty if there are no values."""
+        """The rows of a query, as SQLAlchemy gives them; empty if there are no values."""
         return self.execute(connection, values, **parameters).all() if values else []
 
-    def run(self, connection: Connection, values: Sequence[int | str], **parameters: Any) -> Sequence[Any]:
-        """Run the statement as a Query, whose rows are plain tuples; empty if there are none, or no values."""
+    def tuples(self, connection: Connection, values: Sequence[int | str], **parameters: Any) -> Sequence[Any]:
+        """The rows as the driver gives them, as those of a Query; empty if there are no values, or it has no rows."""
         if not values:
             return []
         store = store_of(connection)
