@@ -15,7 +15,6 @@ import mmap
 import os
 import stat
 import sys
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -123,6 +122,8 @@ def _read(path: str, most: int) -> tuple[int, bytes]:
 
 def _written(index: dict[str, tuple[int, int, int]], parts: Sequence[bytes]) -> int:
     """A read-only descriptor of a new unnamed file."""
+    import tempfile  # with ten modules more, which workers, who only read the file, do not need
+
     packed = marshal.dumps(index)
     with tempfile.NamedTemporaryFile(prefix="scheduler-sources-") as file:
         file.write(len(packed).to_bytes(8, "big") + packed)

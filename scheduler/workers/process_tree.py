@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import select
 import signal
 import subprocess
@@ -26,7 +25,7 @@ _ENDS_S = 0.2
 
 def new_mark() -> str:
     """A mark for a new worker: pid, start time and pid namespace of this process, and a random number."""
-    return f"{os.getpid()}.{process_started(os.getpid())}.{_namespace()}.{secrets.token_hex(8)}"
+    return f"{os.getpid()}.{process_started(os.getpid())}.{_namespace()}.{os.urandom(8).hex()}"
 
 
 def _namespace() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
 from collections.abc import Iterator
 from itertools import takewhile
 from operator import itemgetter
@@ -94,7 +93,7 @@ class ProgressCell:
 
     def new_tag(self) -> bytes:
         """Give the worker the tag of its messages, a random one."""
-        self._words[3] = secrets.randbits(8 * TAG_SIZE)
+        self._words[3] = int.from_bytes(os.urandom(TAG_SIZE), "big")
         return self.tag
 
     @property

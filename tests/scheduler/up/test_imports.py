@@ -37,3 +37,12 @@ def test_a_process_without_a_store_loads_no_database(module: str) -> None:
     loaded = set(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
     assert module in loaded
     assert not loaded & {"sqlalchemy", "sqlite3", "alembic", "scheduler.store"}
+
+
+def test_a_worker_loads_little() -> None:
+    """Each kill of a function costs one: nothing of the store or the engine, no random numbers and no hashes."""
+    program = "import sys, scheduler.workers.program; print(*sys.modules)"
+    words = [sys.executable, "-c", program]
+    loaded = set(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
+    assert "scheduler.workers.program" in loaded
+    assert not loaded & {"sqlalchemy", "scheduler.store", "scheduler.engine", "click", "random", "hashlib", "tempfile"}
