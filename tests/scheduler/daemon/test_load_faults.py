@@ -245,7 +245,7 @@ OVERSIZED_OUTPUT = [
 @pytest.mark.parametrize(("function", "megabytes"), OVERSIZED_OUTPUT)
 def test_oversized_output_costs_the_daemon_nothing(group: DaemonGroup, function: str, megabytes: int) -> None:
     """A gigabyte printed, a hundred megabytes returned: the history and the daemon's memory are bounded."""
-    add(group, function, params={"megabytes": megabytes}, limit_s=120)
+    add(group, function, params={"megabytes": megabytes}, limit_s=600)
     group.start(1)
     (daemon,) = group.daemons
     eventually(lambda: runs_of(group, function) and len(group.notes()) > 2 * HEALTHY, within_s=slowed(PATIENCE_S))
