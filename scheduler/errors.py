@@ -30,7 +30,7 @@ LeanCloudError                      the same, as LeanCloud's SDK raises it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -52,6 +52,16 @@ def shown(value: object, most: int = 40) -> str:
     except Exception:  # of the value's own repr; Python does not show an int of more than 4,300 digits
         is_int = isinstance(value, int)
         return "an int with too many digits" if is_int else f"a value of the type {type(value).__name__}"
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """The first `most` names of a list, for a message, and the number of the others.
+
+    >>> listed(["a", "b", "c"]), listed(["a", "b", "c"], 2)
+    ('a, b, c', 'a, b and 1 more')
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 class SchedulerError(Exception):
@@ -95,7 +105,7 @@ class UnknownTimerError(TimerError):
 
     def __init__(self, name: str, environment: str, known: Iterable[str] = ()) -> None:
         self.known = sorted(known)
-        super().__init__(f"no timer {name!r} in {environment}; {_listed('timers', self.known)}", field="name")
+        super().__init__(f"no timer {name!r} in {environment}; {_known('timers', self.known)}", field="name")
         self.name, self.environment = name, environment
 
 
@@ -104,7 +114,7 @@ class UnknownCalendarError(TimerError):
 
     def __init__(self, name: str, known: Iterable[str] = ()) -> None:
         self.name, self.known = name, sorted(known)
-        super().__init__(f"no calendar {name!r}; {_listed('calendars', self.known)}", field="calendar")
+        super().__init__(f"no calendar {name!r}; {_known('calendars', self.known)}", field="calendar")
 
 
 class TimerChangedError(TimerError):
@@ -152,7 +162,7 @@ class UnknownFunctionError(FunctionError):
     """No function of that name is defined."""
 
     def __init__(self, name: str, known: Iterable[str] = ()) -> None:
-        super().__init__(f"no function {name!r}; {_listed('functions', known)}")
+        super().__init__(f"no function {name!r}; {_known('functions', known)}")
         self.name = name
 
 
@@ -302,9 +312,6 @@ def is_named(error: BaseException, name: str, *attributes: str) -> bool:
     return is_named and all(hasattr(error, attribute) for attribute in attributes)
 
 
-def _listed(what: str, names: Iterable[str]) -> str:
-    shown = sorted(names)
-    if not shown:
-        return f"there are no {what}"
-    more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
-    return f"known {what}: {', '.join(shown[:8])}{more}"
+def _known(what: str, names: Iterable[str]) -> str:
+    known = sorted(names)
+    return f"known {what}: {listed(known)}" if known else f"there are no {what}"

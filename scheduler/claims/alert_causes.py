@@ -78,7 +78,7 @@ def _late(task: Task, ending: Ending, late_s: float) -> AlertEvent | None:
     return AlertEvent(Cause.LATE, ending.started_at, task.timer, task.environment, task.run_id, text, late_s=late)
 
 
-def passed_over(
+def events_of_passed_over(
     rules: AlertRules, outcome: Outcome, timer: tuple[str, str], fire_time: datetime, now: datetime, count: int = 1
 ) -> Iterable[AlertEvent]:
     """The event of fire times that do not run; `timer` is name and environment."""

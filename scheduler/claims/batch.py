@@ -31,7 +31,7 @@ from ..store.database import store_of
 from ..store.rows import BREAKER, NEW_RUN, SCHEDULED, breaker_columns, new_request_ids, new_run
 from ..store.schema import runs, timers
 from ..store.statements import Among, Bulk
-from .alert_causes import finished, passed_over
+from .alert_causes import events_of_passed_over, finished
 from .cancellations import cancel_others
 from .timer_cache import CachedTimer, Rule
 
@@ -182,7 +182,9 @@ class Batch:
             self.passed_over[timer.run_columns[3], run.outcome] += run.count
             if self._alerts is not None:
                 named = timer.run_columns[1], timer.run_columns[3]
-                self._events += passed_over(self._alerts, run.outcome, named, run.fire_time, self._now, run.count)
+                self._events += events_of_passed_over(
+                    self._alerts, run.outcome, named, run.fire_time, self._now, run.count
+                )
         if run.outcome in _COALESCED and run.outcome == update.counter_outcome:
             self._count(update, run)
             return

@@ -32,7 +32,7 @@ from ..store.rows import breaker_of, line_columns, timer_of
 from ..store.schema import lines, runs, timers
 from ..store.statements import Bulk, Query
 from .abandoned_runs import end_run, lose_probes
-from .alert_causes import passed_over as events_of
+from .alert_causes import events_of_passed_over
 from .batch import Batch, StateChange
 from .cancellations import end_cancelled, requested_cancellations
 from .due_timers import DUE, JUDGED, TAKE_DUE, TAKE_PLAIN, TAKE_WITHOUT_OPEN, DueTimers, Upcoming
@@ -277,7 +277,7 @@ class Claims:
         """End the run of a task, which has not begun, as missed."""
         end_run(connection, task.run_id, Outcome.MISFIRED, now, MESSAGES[Outcome.MISFIRED])
         named = task.timer, task.environment
-        self._events += events_of(store_of(connection).alerts, Outcome.MISFIRED, named, task.fire_time, now)
+        self._events += events_of_passed_over(store_of(connection).alerts, Outcome.MISFIRED, named, task.fire_time, now)
         its_timer = select(timers).where(timers.c.id == task.timer_id).with_for_update(key_share=True)
         rows = connection.execute(its_timer).all()
         lose_probes(connection, rows, now)

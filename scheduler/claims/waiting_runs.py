@@ -31,7 +31,7 @@ from ..store.rows import BREAKER, breaker_columns, breaker_of, task_of, timer_of
 from ..store.schema import runs, timers
 from ..store.statements import Bulk
 from .abandoned_runs import end_run, lose_probes
-from .alert_causes import passed_over as events_of
+from .alert_causes import events_of_passed_over
 from .cancellations import end_cancelled
 from .chains import EndedRun, enter_followers
 from .open_runs import IS_BACKFILLED, IS_HELD, WAITS, WAITS_FOR_RETRY, WAITS_FOR_TURN
@@ -122,7 +122,7 @@ def begin_waiting(
             else:
                 passed_over[row.environment, outcome] += 1
                 named, rules = (row.timer, row.environment), store_of(connection).alerts
-                events += events_of(rules, outcome, named, instant(row.fire_at), now)
+                events += events_of_passed_over(rules, outcome, named, instant(row.fire_at), now)
         _BEGIN.execute(connection, [(daemon_id, stamp(now), row.id) for row in begun])
         for row in begun:
             on_timer(row.timer_id, row.ping_url)

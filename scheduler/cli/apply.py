@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..core.timer import Environment
-from ..errors import TimerError
+from ..errors import TimerError, listed
 from ..formats import display
 from ..formats.changes import described
 from ..formats.json import print_json
@@ -56,12 +56,14 @@ def apply_list(*, file: str, prune: bool, dry_run: bool, no_check: bool, as_json
     """
     project = current_project(store=given["store"], environment=given["environment"], max_timers=given["max_timers"])
     settings = project.settings
-    listed = read_list(project, file)
-    of_functions = [] if no_check else function_problems(project, listed.lines, given["target"], given["stage_source"])
-    if problems := [*listed.problems, *of_functions]:
-        text = hint(of_functions, listed.lines, given["stage_source"]) if of_functions else ""
+    timer_list = read_list(project, file)
+    of_functions = (
+        [] if no_check else function_problems(project, timer_list.lines, given["target"], given["stage_source"])
+    )
+    if problems := [*timer_list.problems, *of_functions]:
+        text = hint(of_functions, timer_list.lines, given["stage_source"]) if of_functions else ""
         raise TimerError(f"{TimerListError(problems)}{text}") if text else TimerListError(problems)
-    wanted = [WantedTimer(line.timer, "enabled" in line.values) for line in listed.lines if line.timer]
+    wanted = [WantedTimer(line.timer, "enabled" in line.values) for line in timer_list.lines if line.timer]
     environments = {project.environment, *(timer.environment for timer, _ in wanted)} if prune else set()
     by = Author.of_process(Way.COMMAND_LINE, given["why"])
     with _opened(project, dry_run=dry_run) as store:
@@ -124,9 +126,8 @@ def _print(applied: Applied, pruned: set[Environment], *, dry_run: bool) -> None
     would = "would be: " if dry_run else ""
     click.echo(f"{would}{', '.join(parts)}, {applied.unchanged:,} unchanged")
     if applied.declared:
-        names = ", ".join(timer.name for timer in applied.declared[:8])
-        more = f" and {len(applied.declared) - 8} more" if len(applied.declared) > 8 else ""
-        click.echo(f"not removed, because functions declare them: {names}{more}", err=True)
+        names = listed([timer.name for timer in applied.declared])
+        click.echo(f"not removed, because functions declare them: {names}", err=True)
 
 
 def _line(each: Difference) -> str:

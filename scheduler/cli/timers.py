@@ -128,6 +128,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
     check_new_names(timer.name, timer.function)
     if not no_check:
         check_function(project, timer, given["target"])
+    assumed = given["tz"] in (None, "")
     with opened_or_new(project) as store:
         quota, by = project.settings.max_timers, by_user(given["why"])
         if given["replace"]:
@@ -143,11 +144,10 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
             texts = [described(each.change) for each in applied.differences] or ["unchanged"]
             click.echo(f"{name}: {display.plain(texts[0])}{_next_fire(entry, project)}")
         else:
-            assumed = given["tz"] in (None, "")
             _print_added(entry, project, assumed=assumed, daemon_runs=has_live_daemon(store))
         warn_of_private_pings(project, [entry.timer])
     warn_of_unserved(project, [entry.timer])
-    if given["tz"] in (None, "") and entry.timer.trigger.tz is not None:
+    if assumed and entry.timer.trigger.tz is not None:
         warn_of_other_zone(project)
     warn_of_outdated_services(project)
 

@@ -23,18 +23,17 @@ from .options import Option, json_value, number, text, trimmed, truth, whole, wo
 from .overlap import OverlapPolicy
 from .timer_checks import (
     MAX_CONCURRENT,
+    MAX_RETRIES,
     MAX_RUNS,
     check_backoff,
     check_calendar_name,
     check_choice,
     check_description,
-    check_enabled,
     check_jitter,
     check_limit,
     check_name,
     check_params,
     check_ping_url,
-    check_retries,
     check_seconds,
     check_tags,
     check_then,
@@ -200,7 +199,9 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         read=_environment,
         synonyms=("env",),
     ),
-    Attribute(name="enabled", check=check_enabled, sql=bool, from_store=bool, read=truth, cell=_lower),
+    Attribute(
+        name="enabled", check=partial(check_truth, "enabled"), sql=bool, from_store=bool, read=truth, cell=_lower
+    ),
     Attribute(
         name="function",
         check=partial(check_name, "function"),
@@ -248,7 +249,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     ),
     Attribute(
         name="retries",
-        check=check_retries,
+        check=partial(check_whole, "retries", MAX_RETRIES),
         sql=int,
         flag="--retries",
         read=whole,

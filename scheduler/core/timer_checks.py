@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..errors import ConfigError, TimerError, shown
 from .alerts import check_url
@@ -218,14 +218,8 @@ def check_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return params
 
 
-def check_enabled(enabled: object) -> bool:
-    if not isinstance(enabled, bool):
-        raise TimerError(f"enabled must be True or False, got {shown(enabled)}", field="enabled")
-    return enabled
-
-
 def check_limit(limit_s: object) -> float:
-    if isinstance(limit_s, bool) or not isinstance(limit_s, int | float) or not 0 < limit_s <= MAX_LIMIT_S:
+    if not _is_number(limit_s) or not 0 < limit_s <= MAX_LIMIT_S:
         raise TimerError(
             f"a time limit must be more than 0 s and at most {MAX_LIMIT_S:.0f} s, got {_plain(limit_s)}",
             field="limit_s",
@@ -242,7 +236,7 @@ def check_choice(name: str, choices: Mapping[str, StrEnum], value: str) -> StrEn
 
 def check_count(what: str, value: object) -> int:
     """Refuse what is not a number of things to return."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if not _is_whole(value):
         raise TypeError(f"{what} must be a whole number, got {type(value).__name__}")
     if value < 0:
         raise TimerError(f"{what} must be 0 or more, got {value}")
@@ -250,7 +244,7 @@ def check_count(what: str, value: object) -> int:
 
 
 def check_jitter(jitter_s: object) -> int:
-    if isinstance(jitter_s, bool) or not isinstance(jitter_s, int) or not 0 <= jitter_s <= MAX_JITTER_S:
+    if not _is_whole(jitter_s) or not 0 <= jitter_s <= MAX_JITTER_S:
         raise TimerError(
             f"a jitter must be a whole number of seconds from 0 to {MAX_JITTER_S}, got {shown(jitter_s)}",
             field="jitter_s",
@@ -267,16 +261,8 @@ def check_gap(jitter_s: int, gap: timedelta | None) -> None:
         )
 
 
-def check_retries(retries: object) -> int:
-    if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= MAX_RETRIES:
-        raise TimerError(
-            f"retries must be a whole number from 0 to {MAX_RETRIES}, got {shown(retries)}", field="retries"
-        )
-    return retries
-
-
 def check_backoff(backoff_s: object) -> float:
-    if isinstance(backoff_s, bool) or not isinstance(backoff_s, int | float) or not 0 < backoff_s <= MAX_BACKOFF_S:
+    if not _is_number(backoff_s) or not 0 < backoff_s <= MAX_BACKOFF_S:
         raise TimerError(
             f"a back-off must be more than 0 s and at most {MAX_BACKOFF_S:.0f} s, got {_plain(backoff_s)}",
             field="retry_backoff_s",
@@ -286,14 +272,14 @@ def check_backoff(backoff_s: object) -> float:
 
 def check_whole(name: str, most: int, value: object) -> int:
     """Refuse anything but a whole number from 0 to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+    if not _is_whole(value) or not 0 <= value <= most:
         raise TimerError(f"{name} must be a whole number from 0 to {most:,}, got {shown(value)}", field=name)
     return value
 
 
 def check_seconds(name: str, value: object) -> float:
     """Refuse anything but a number of seconds from 0 to a year."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_LATE_S:
+    if not _is_number(value) or not 0 <= value <= MAX_LATE_S:
         raise TimerError(f"{name} must be a number of seconds from 0 to {MAX_LATE_S:,}, got {shown(value)}", field=name)
     return value
 
@@ -306,12 +292,21 @@ def check_truth(name: str, value: object) -> bool:
 
 
 def check_threshold(threshold: object) -> int:
-    if isinstance(threshold, bool) or not isinstance(threshold, int) or not 0 <= threshold <= 1_000_000:
+    if not _is_whole(threshold) or not 0 <= threshold <= 1_000_000:
         raise TimerError(
             f"a breaker threshold must be from 1 to 1,000,000 failures, or 0 = never; got {shown(threshold)}",
             field="breaker_threshold",
         )
     return threshold
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    """Whether a value is an int; True and False are not meant as numbers."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _plain(number: object) -> str:

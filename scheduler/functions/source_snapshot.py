@@ -23,6 +23,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
+from ..errors import listed
+
 #: A folder with more than this is not a project's, and its modules are loaded from the disk.
 MOST_FILES, MOST_BYTES = 50_000, 100_000_000
 #: The most files that a message names.
@@ -194,8 +196,7 @@ def changed_names(stamps: Mapping[str, Stamp]) -> list[str]:
 
 def have_changed(names: Sequence[str]) -> str:
     """The beginning of a sentence that says which files have changed."""
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"{', '.join(names[:_MOST_NAMED])}{more} {'has' if len(names) == 1 else 'have'} changed"
+    return f"{listed(names, _MOST_NAMED)} {'has' if len(names) == 1 else 'have'} changed"
 
 
 def _stamp_now(path: str) -> Stamp | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ..core.timer import Environment, Timer
-from ..errors import ArgumentError, FunctionError, TargetError
+from ..errors import ArgumentError, FunctionError, TargetError, listed
 from ..functions.binding import bind
 from ..functions.registry import Registry
 from .project import Project, printing_to_stderr
@@ -72,8 +72,9 @@ def unknown_function(name: str, target: str, known: list[str], undefined: Collec
     """The error for a function that a target does not define; `undefined` are those that lack the decorator."""
     if name in undefined:
         return FunctionError(f"{target} has a function {name!r}, but without @engine.define above it")
-    listed = f"it has {', '.join(known[:8])}" + (f" and {len(known) - 8} more" if len(known) > 8 else "")
-    hint = did_you_mean(name, known) or (listed if known else "it defines none; put @engine.define above one")
+    hint = did_you_mean(name, known) or (
+        f"it has {listed(known)}" if known else "it defines none; put @engine.define above one"
+    )
     return FunctionError(f"{target} has no function {name!r}; {hint}")
 
 

@@ -5,10 +5,11 @@ A command in another terminal may have other variables, and so other settings th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..core.timer import Environment, Timer
+from ..errors import listed
 from ..formats import display
 from .project import Project
 from .serving_record import serving_records
@@ -36,7 +37,7 @@ def running_services(project: Project) -> list[RunningService]:
     return services
 
 
-def unserved_timers(services: Sequence[RunningService], timers: Iterable[Timer]) -> list[str]:
+def unserved_timers(services: Sequence[RunningService], timers: Sequence[Timer]) -> list[str]:
     """A sentence for each environment of enabled timers that no running service serves; their runs fail there."""
     if not services:
         return []
@@ -46,8 +47,7 @@ def unserved_timers(services: Sequence[RunningService], timers: Iterable[Timer])
         names = [timer.name for timer in timers if timer.enabled and timer.environment is environment]
         if not names or environment in served:
             continue
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        named = display.plain(", ".join(names[:_MOST_NAMED])) + more
+        named = display.plain(listed(names, _MOST_NAMED))
         is_one = len(names) == 1
         how = "start it with --stage PORT" if environment is Environment.STAGE else "start it without --env"
         sentences.append(

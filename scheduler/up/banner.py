@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import listed
 from ..formats import display
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def timers_shown(stored: Sequence[StoredTimer], default_tz: str) -> dict[str, An
 def print_banner(facts: dict[str, Any], timers: dict[str, Any], call: str | None, key: str = "") -> None:
     """Print the banner; `call` is a shell command, None if there is no function; `key` says where its key is."""
     for name, value in facts.items():
-        shown = _listed(value) if isinstance(value, list) else str(value)
+        shown = listed(value, _MAX_LISTED) or "none" if isinstance(value, list) else str(value)
         click.echo(f"{_label(name)}{display.plain(shown)}")
     click.echo(f"{_label('timers')}{timers['count']}, {timers['enabled']} of them enabled")
     for line in timers["lines"]:
@@ -43,11 +44,6 @@ def print_banner(facts: dict[str, Any], timers: dict[str, Any], call: str | None
 
 def _label(name: str) -> str:
     return click.style(name.replace("_", " ").ljust(len(_INDENT)), bold=True)
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-    return (", ".join(names[:_MAX_LISTED]) or "none") + more
 
 
 def _timer_line(entry: StoredTimer, default_tz: str) -> str:

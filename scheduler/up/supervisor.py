@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from ..core.timer import Environment
+from ..errors import listed
 from .announcement import announce, warn
 from .console import ConsolePlace
 from .generation import Generation
@@ -250,7 +251,7 @@ class Supervisor:
         if names:
             if self._coming:
                 self._abort(self._coming)
-            self._begin(", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else ""))
+            self._begin(listed(names, 5))
 
     def _report_replaced(self, serving: Generation) -> None:
         names = [place.policy.name for place in serving.places for _ in range(place.take_replaced())]
