@@ -124,5 +124,5 @@ class ManualScheduler(Scheduler):
 
     def _settle(self) -> None:
         self._manual.wake()
-        while self._manual.step() == 0:
+        while self._manual.step() == 0 or self._manual.gave_head_start:
             pass

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from itertools import groupby
 from operator import attrgetter
 
 from ..core.breaker import Verdict
@@ -72,15 +71,14 @@ class Dispatch:
         """Submit tasks; returns the endings of those whose environment has no executor."""
         report = Report()
         self.run_pings.begun(tasks)
-        for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
-            executor = self._by_environment.get(Environment(environment))
+        for environment, theirs in _by_environment(tasks):
+            executor = self._by_environment.get(environment)
             if executor is None:
                 ending = _not_deployed(environment, now)
                 report.ended += [(task, ending) for task in theirs]
                 continue
-            submitted = list(theirs)
-            self.running += 0 if environment in self._fleets else len(submitted)
-            executor.submit(submitted)
+            self.running += 0 if environment in self._fleets else len(theirs)
+            executor.submit(theirs)
         return report
 
     def cancel(self, run_ids: Collection[int]) -> None:
@@ -108,8 +106,8 @@ class Dispatch:
 
     def adopt(self, tasks: Sequence[Task]) -> None:
         """Take over runs in fleets whose daemon has ended."""
-        for environment, theirs in groupby(sorted(tasks, key=_environment), key=_environment):
-            self._fleets[Environment(environment)].adopt(list(theirs))
+        for environment, theirs in _by_environment(tasks):
+            self._fleets[environment].adopt(theirs)
 
     @property
     def waiting(self) -> int:
@@ -157,6 +155,14 @@ class Dispatch:
         """Release what the executors of fleets hold; their runs go on."""
         for executor in dict.fromkeys(self._fleets.values()):
             executor.stop()
+
+
+def _by_environment(tasks: Sequence[Task]) -> list[tuple[Environment, Sequence[Task]]]:
+    """The tasks of each environment, in their order; nearly always all are of one."""
+    environments = sorted(set(map(_environment, tasks)))
+    if len(environments) == 1:
+        return [(Environment(environments[0]), tasks)]
+    return [(Environment(name), [task for task in tasks if task.environment == name]) for name in environments]
 
 
 def _not_deployed(environment: str, now: datetime) -> Ending:

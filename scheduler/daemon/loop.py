@@ -54,6 +54,8 @@ log = logging.getLogger("scheduler.daemon")
 RETRY_S = 0.5
 #: How long to wait after handing out tasks before claiming more: a worker may need the daemon's processor to begin.
 HEAD_START_S = 0.001
+#: How long where nothing more is due, unless a worker reports something before.
+WORKERS_FIRST_S = 0.004
 #: How often to check how long runs have been waiting to begin.
 LOOK_AT_WAITING_S = 2.0
 
@@ -99,6 +101,8 @@ class Daemon:
         self._sleeper = Sleeper(store, self._clock)
         self._results = ResultBuffer()
         self._agenda = Agenda()
+        #: Whether the last turn ended with the hand-out, to leave the processors to the workers.
+        self.gave_head_start = False
         #: Whether it has ended without a call of `stop`, because a newer version has migrated the store.
         self.has_ended_itself = False
         self._recorder = Recorder(
@@ -252,8 +256,10 @@ class Daemon:
         self._check_store_and_clock()
         now = self._clock.now()
         # HAND OUT
-        if self._hand_out_due(now) and self._agenda.upcoming.is_due(now):
-            return HEAD_START_S
+        if self._hand_out_due(now) and (head_start_s := self._head_start_s(now)) is not None:
+            self.gave_head_start = True
+            return head_start_s
+        self.gave_head_start = False
         self._read_wake_ups()
         # COLLECT
         self._collect()
@@ -310,6 +316,15 @@ class Daemon:
         due = self._claim_ahead.due(now)
         self._hand_out(due, now)
         return bool(due)
+
+    def _head_start_s(self, now: datetime) -> float | None:
+        """How long to leave the processors to the workers after a hand-out; None to go on with the turn."""
+        if not self._health.store_answers:
+            return None
+        if self._agenda.upcoming.is_due(now):
+            return HEAD_START_S
+        # Timers that are due one after the other must not keep the daemon from the rest of its turn.
+        return None if self.gave_head_start else min(WORKERS_FIRST_S, self._next_turn.until_hand_out_s(now))
 
     def _hand_out(self, tasks: Sequence[Task], now: datetime) -> None:
         if self._watch.is_stopping:

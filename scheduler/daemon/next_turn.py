@@ -59,7 +59,7 @@ class NextTurn:
 
         A due task that could not be handed out is tried again with the next attempt at the store, not at once.
         """
-        waits = [*self._until_hand_out_s(self._clock.now()), *self._dispatch.next_checks_s()]
+        waits = [self.until_hand_out_s(self._clock.now()), *self._dispatch.next_checks_s()]
         return min(filter(None, waits), default=MAX_SLEEP_S)
 
     def claims_ahead_at(self, now: datetime) -> datetime | None:
@@ -72,7 +72,7 @@ class NextTurn:
 
     def _until_claims_s(self, now: datetime) -> Iterator[float]:
         """In how many seconds tasks are to be handed out, and timers to be claimed."""
-        yield from self._until_hand_out_s(now)
+        yield self.until_hand_out_s(now)
         due = self._agenda.upcoming.next_due
         if due is None:
             return
@@ -85,6 +85,7 @@ class NextTurn:
             begins_at = self.claims_ahead_at(now)
             yield due_in_s if begins_at is None else (begins_at - now).total_seconds()
 
-    def _until_hand_out_s(self, now: datetime) -> Iterator[float]:
-        if self._claim_ahead.next_due is not None:
-            yield max(0.0, (self._claim_ahead.next_due - now).total_seconds())
+    def until_hand_out_s(self, now: datetime) -> float:
+        """In how many seconds tasks that were claimed ahead are due; MAX_SLEEP_S if there are none."""
+        due = self._claim_ahead.next_due
+        return MAX_SLEEP_S if due is None else max(0.0, (due - now).total_seconds())

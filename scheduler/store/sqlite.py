@@ -201,6 +201,8 @@ class SqliteStore(Store):
 
     def check_in_place(self) -> None:
         with self.watch:
+            if self._open_files is None or self._open_files.are_as_opened:
+                return
             self._check_journal()
         super().check_in_place()
 

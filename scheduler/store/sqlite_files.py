@@ -44,6 +44,11 @@ class OpenFiles:
         """Whether the path still leads to the open file."""
         return identity(self.file) == self._opened
 
+    @property
+    def are_as_opened(self) -> bool:
+        """Whether the paths of file and journal lead to the open ones: the quick answer, before every turn."""
+        return self.is_in_place and self._found() == self._journal
+
     def has_lost_journal(self) -> bool:
         """Whether a file of the open journal has been deleted or replaced."""
         found = self._found()

@@ -65,8 +65,11 @@ class TaskQueue:
             self._slow_since = now
         if not self._long:
             self._long_since = now
+        function, queue = None, self._slow
         for task in tasks:
-            self._queue_of(task).append(task)
+            if task.function != function:
+                function, queue = task.function, self._queue_of(task)
+            queue.append(task)
 
     def put_back(self, tasks: Sequence[Task]) -> None:
         """Put tasks that a worker did not begin at the front of their queues, in their order."""
@@ -92,18 +95,8 @@ class TaskQueue:
                 return self._take_long(now)
             self._slow_since = now
             return [self._slow.popleft()] if self._slow else []
-        share = -(-len(self._fast) // sharing)
-        taken: list[Task] = []
-        size, takes_s = 0, 0.0
-        while self._fast and len(taken) < protocol.CHUNK_TASKS:
-            task = self._fast[0]
-            size += len(task.params)
-            takes_s += max(_LEAST_S, self._typical_s(task.function) or 0.0)
-            is_enough = len(taken) >= share and takes_s > TOGETHER_S
-            if taken and (is_enough or size > protocol.CHUNK_BYTES):
-                break
-            taken.append(self._fast.popleft())
-        return taken
+        count = self._fast_that_share(-(-len(self._fast) // sharing))
+        return [self._fast.popleft() for _ in range(count)]
 
     def oldest_s(self, wall_now: datetime, now: float) -> float:
         """For how long the oldest task has been waiting, at most since its fire time; 0.0 where there is none."""
@@ -144,6 +137,23 @@ class TaskQueue:
             if not self._long:
                 self._long_since = now
             queue.append(self._slow.popleft())
+
+    def _fast_that_share(self, share: int) -> int:
+        """How many of the first fast tasks make a chunk, where each worker gets `share` of them."""
+        count, size, takes_s = 0, 0, 0.0
+        function, each_s = None, 0.0
+        for task in self._fast:
+            # Most neighbours have the same function.
+            if task.function != function:
+                function, each_s = task.function, max(_LEAST_S, self._typical_s(task.function) or 0.0)
+            size += len(task.params)
+            takes_s += each_s
+            if count and ((count >= share and takes_s > TOGETHER_S) or size > protocol.CHUNK_BYTES):
+                break
+            count += 1
+            if count == protocol.CHUNK_TASKS:
+                break
+        return count
 
     def _take_long(self, now: float) -> list[Task]:
         self._long_since = now

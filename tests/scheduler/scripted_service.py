@@ -12,7 +12,7 @@ from scheduler.core.breaker import Verdict
 from scheduler.core.run import Ending, Line, Outcome, Task
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
-from scheduler.daemon.loop import HEAD_START_S, Daemon
+from scheduler.daemon.loop import Daemon
 from scheduler.executors import Report
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
@@ -38,9 +38,8 @@ def kill(daemon: Daemon, store: Store) -> None:
 
 def settle(daemon: Daemon) -> None:
     """Let a daemon take turns until it has nothing more to do at this instant."""
-    had_head_start = False
-    while (wait_s := daemon.step()) == 0 or (wait_s == HEAD_START_S and not had_head_start):
-        had_head_start = wait_s == HEAD_START_S
+    while daemon.step() == 0 or daemon.gave_head_start:
+        pass
 
 
 def empty(store: Store) -> None:

@@ -19,7 +19,7 @@ from scheduler.core.run import Outcome
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron
 from scheduler.daemon.claim_ahead import LEFTOVER_LEAD, MAX_LEAD, MIN_LEAD, Lead
-from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon
+from scheduler.daemon.loop import HEAD_START_S, RETRY_S, WORKERS_FIRST_S, Daemon
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
 from scheduler.store.pause_table import PauseTable
@@ -84,6 +84,32 @@ def test_what_was_claimed_ahead_has_a_head_start_on_what_has_to_be_judged(servic
     assert [task.timer for task in service.executor.begun] == ["failing", "well"]
     service.settle()
     assert [task.timer for task in service.executor.begun] == ["failing", "well", "failing"]
+
+
+def test_workers_begin_before_the_daemon_goes_on_with_its_turn(service: Service) -> None:
+    """Otherwise the daemon keeps a processor busy that a worker needs to begin."""
+    ahead_of_the_first_fire(service)
+    service.clock.advance(AHEAD_S)
+    assert service.daemon is not None
+    assert service.daemon.step() == WORKERS_FIRST_S
+    assert len(service.executor.begun) == 1
+    assert service.rows() == [(10, 1, None)]
+    service.settle()
+    assert service.rows() == [(10, 1, "succeeded")]
+
+
+def test_a_daemon_that_hands_out_in_every_turn_records_all_the_same(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Timers that are due one after the other do not keep it from the rest of its turn."""
+    ahead_of_the_first_fire(service)
+    service.clock.advance(AHEAD_S)
+    assert service.daemon is not None
+    service.daemon.step()
+    monkeypatch.setattr(service.daemon, "_hand_out_due", lambda now: True)
+    waits = [service.daemon.step() for _ in range(6)]
+    assert WORKERS_FIRST_S in waits
+    assert service.rows() == [(10, 1, "succeeded")]
 
 
 def test_a_timer_with_failures_is_judged_when_it_is_due(service: Service) -> None:
