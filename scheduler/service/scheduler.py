@@ -111,6 +111,8 @@ class Scheduler(ManagedTimers):
         self._metrics = metrics
         self._daemon: Daemon | None = None
         self._thread: threading.Thread | None = None
+        #: Taken by the first `stop`, for good: a second order would make the daemon end its runs at once.
+        self._stop_order = threading.Lock()
 
     def __enter__(self) -> Self:
         self.start()
@@ -155,13 +157,14 @@ class Scheduler(ManagedTimers):
     def stop(self, *, timeout_s: float | None = None) -> None:
         """Start no more runs, wait for the current ones, and release all resources.
 
-        After `timeout_s` seconds, it stops waiting and records the current runs as abandoned.
+        After `timeout_s` seconds, it stops waiting and records the current runs as abandoned. A second call waits too.
         """
         if self._daemon is None:
             for executor in set(self._executors.values()):
                 executor.stop()
         elif (thread := self._thread) is not None:
-            self._daemon.stop()
+            if self._stop_order.acquire(blocking=False):
+                self._daemon.stop()
             thread.join(timeout_s)
             if thread.is_alive():
                 self._daemon.stop()

@@ -156,6 +156,39 @@ def test_stopping_waits_no_longer_than_its_timeout() -> None:
     assert run.outcome is Outcome.ABANDONED
 
 
+def test_two_threads_may_stop_a_scheduler(tmp_path: Path) -> None:
+    """Both wait for the current run; it is not ended by the second one."""
+    functions, begun, release = Registry(), threading.Event(), threading.Event()
+
+    @functions.define
+    def hang() -> None:
+        begun.set()
+        release.wait(PATIENCE_S)
+
+    scheduler = Scheduler(tmp_path / "timers.db", functions)
+    scheduler.start()
+    scheduler.add(Timer(name="t", function="hang", trigger=Every(3600), limit_s=600))
+    scheduler.run("t")
+    assert begun.wait(PATIENCE_S)
+    daemon, thread, waiting = scheduler._daemon, scheduler._thread, threading.Semaphore(0)
+    assert daemon is not None
+    assert thread is not None
+    join = thread.join
+    thread.join = lambda timeout=None: (waiting.release(), join(timeout))[1]  # type: ignore[method-assign]
+    stops = [threading.Thread(target=scheduler.stop) for _ in range(2)]
+    for stop in stops:
+        stop.start()
+    assert all(waiting.acquire(timeout=PATIENCE_S) for _ in stops)
+    assert daemon._watch.is_stopping
+    assert not daemon._watch.is_ending
+    release.set()
+    for stop in stops:
+        stop.join(PATIENCE_S)
+    reader = Scheduler(tmp_path / "timers.db", Registry())
+    assert [run.outcome for run in reader.runs()] == [Outcome.SUCCEEDED]
+    reader.stop()
+
+
 def test_no_thread_of_a_scheduler_stays_that_was_stopped_while_its_store_was_locked(tmp_path: Path) -> None:
     """Stopping does not wait for the store; the thread that does ends when it is no longer locked."""
     Store(tmp_path / "timers.db").close()
