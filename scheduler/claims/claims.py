@@ -145,7 +145,7 @@ class Claims:
         self._events = []
         self.is_cancelling = False
         with self._store.writing() as connection:
-            self._lease.check(connection)
+            self._lease.check_to_begin(connection)
             tasks = self._committed_claims(connection, now)
             tasks += self._begin_waiting(connection, RETRIES, now) if waiting else []
             tasks += self._begin_waiting(connection, QUEUED, now) if waiting else []
@@ -171,7 +171,7 @@ class Claims:
         """
         self._events = []
         with self._store.writing() as connection:
-            self._lease.check(connection)
+            self._lease.check_to_begin(connection)
             tasks = self._committed_claims(connection, now)
             due = {"now": stamp(until), "limit": limit, "without": without or ""}
             rows, cached = self._due.read(connection, TAKE_PLAIN, due)
@@ -194,7 +194,7 @@ class Claims:
     def enter_start_runs(self, now: datetime) -> None:
         """Enter a run of each timer with fire_on_start, once for this daemon's start."""
         with self._store.writing() as connection:
-            self._lease.check(connection)
+            self._lease.check_to_begin(connection)
             if not self._lease.note_start_fired(connection):
                 # The transaction was committed, and not answered.
                 return

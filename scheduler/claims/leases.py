@@ -36,6 +36,7 @@ from ..store.database import Store
 from ..store.rows import task_of
 from ..store.schema import daemons, runs, timers
 from ..store.statements import Query
+from ..store.upgrade import VERSION, check_unmigrated
 from .abandoned_runs import abandon
 from .alert_causes import alert_of_lost_daemons
 from .open_runs import WITH_TIMER
@@ -173,6 +174,13 @@ class Lease:
         if not _MINE.tuples(connection, daemon=self.id):
             raise LeaseLostError(_LOST)
 
+    def check_to_begin(self, connection: Connection) -> None:
+        """The same before runs are begun: also StoreMigratedError if a newer version has migrated the store."""
+        mine = _MINE_AND_VERSION.tuples(connection, daemon=self.id)
+        if not mine:
+            raise LeaseLostError(_LOST)
+        check_unmigrated(str(self._store), mine[0][1])
+
     def take_over(self, now: datetime, monotonic: float) -> TakenOver:
         """Take over from dead daemons: adopt their runs in a fleet that is also this daemon's, abandon the others.
 
@@ -250,9 +258,8 @@ class Lease:
 
 
 # FOR KEY SHARE: it blocks a takeover, which locks the row FOR UPDATE, but not the renewal of the lease.
-_MINE = Query(
-    select(daemons.c.id).where(daemons.c.id == bindparam("daemon")).with_for_update(read=True, key_share=True)
-)
+_ROW = select(daemons.c.id).where(daemons.c.id == bindparam("daemon")).with_for_update(read=True, key_share=True)
+_MINE, _MINE_AND_VERSION = Query(_ROW), Query(_ROW.add_columns(VERSION))
 _LOST = "this daemon's lease ran out, and its runs were taken over"
 
 

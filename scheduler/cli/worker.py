@@ -75,7 +75,7 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
         print_json_line({"functions": functions, "environments": environments, "workers": workers})
     else:
         click.echo(f"{reports.status}; Ctrl-C stops it")
-    serve(
+    status = serve(
         app,
         settings.store_url,
         loaded.registry,
@@ -85,6 +85,8 @@ def command(*, target: str | None, node: str | None, as_json: bool, **options: A
         alerts=settings.alerts,
         limits=ChildLimits(settings.executor_setting("worker_max_runs"), settings.executor_setting("worker_max_mb")),
     )
+    if status:
+        raise SystemExit(status)
 
 
 def _record_functions(project: Project, environments: Sequence[Environment], registry: Registry) -> None:

@@ -22,7 +22,7 @@ from celery.exceptions import Ignore  # type: ignore[import-untyped, import-not-
 from ..core.alerts import AlertRule
 from ..core.log_limits import dropped_text
 from ..core.run import Task
-from ..errors import StoreUnavailableError
+from ..errors import StoreUnavailableError, StoreVersionError
 from ..functions import log_records
 from ..functions.registry import Registry
 from ..store.database import Store
@@ -79,7 +79,7 @@ class FunctionProcess:
         os.close(self._held)
         process_tree.die_with_parent(_reopened(self._lifeline))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with contextlib.suppress(StoreUnavailableError):
+        with contextlib.suppress(StoreUnavailableError, StoreVersionError):
             self._opened()
         self._notes = Notes(self._folder / str(os.getpid()), self._opened)
         self._output = RunOutput(self._notes.print, wall_us)
@@ -108,7 +108,7 @@ class FunctionProcess:
         return self._limits.are_reached(self._ran)
 
     def _hand_back(self, run_ids: Sequence[int], channel: str) -> None:
-        with contextlib.suppress(StoreUnavailableError):
+        with contextlib.suppress(StoreUnavailableError, StoreVersionError):
             self._opened().announce_unbegun(run_ids, channel)
 
     def _run(self, order: Order, worker: str, channel: str) -> None:
@@ -139,7 +139,9 @@ class FunctionProcess:
         while True:
             try:
                 return self._opened().begin(*key, worker, started_at, limit_s=limit_s, environments=self._environments)
-            except StoreUnavailableError:
+            except (StoreUnavailableError, StoreVersionError):
+                # If a newer version has migrated the store, the worker ends in a moment (presence.py). A run that was
+                # handed back before would come again at once.
                 if time.monotonic() >= give_up_at or is_stopping(self._folder):
                     return None
                 time.sleep(RETRY_S)

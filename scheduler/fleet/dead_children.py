@@ -125,6 +125,9 @@ class EndingWriter:
         self._thread.join(timeout_s)
 
     def _work(self) -> None:
+        # At the start, because a store that a newer version has migrated meanwhile can be written to, but not opened.
+        with contextlib.suppress(StoreUnavailableError):
+            self._fleet = self._opened()
         while (job := self._next_job()) is not None:
             while not self._try(job):
                 time.sleep(RETRY_S)
@@ -137,9 +140,12 @@ class EndingWriter:
             self._outage.answered()
         return self._jobs.get()
 
+    def _opened(self) -> FleetRuns:
+        return FleetRuns(Store(self._store_url, alerts=self._alerts))
+
     def _try(self, job: Callable[[FleetRuns], None]) -> bool:
         try:
-            self._fleet = self._fleet or FleetRuns(Store(self._store_url, alerts=self._alerts))
+            self._fleet = self._fleet or self._opened()
             job(self._fleet)
         except StoreUnavailableError as error:
             self._outage.failed(str(error))

@@ -2,12 +2,15 @@
 
 The server releases the locks when the worker's process or its machine is gone, so nothing has to be cleaned up. A
 worker that is stopped, or whose interpreter is held, keeps them, but sends no more statements. Daemons and
-`scheduler doctor` count the workers that do.
+`scheduler doctor` count the workers that do. The same statements show the worker that a newer version has migrated the
+store.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import signal
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -17,11 +20,14 @@ from sqlalchemy import Connection, select, text, union
 from sqlalchemy.exc import DBAPIError
 
 from ..core.timer import Environment
-from ..errors import StoreUnavailableError
+from ..errors import StoreMigratedError, StoreUnavailableError
 from ..store.database import Store
 from ..store.schema import runs, timers
+from ..store.upgrade import VERSION, check_unmigrated
 
-#: How often a worker checks that its session is not lost.
+log = logging.getLogger("scheduler.worker")
+
+#: How often a worker checks that its session is not lost, and that the store was not migrated.
 CHECK_S = 5.0
 #: A worker whose session has sent nothing for this long stands still; the server may keep it waiting for 10 s.
 SILENT_S = 30.0
@@ -33,13 +39,16 @@ _NUMBERS = {environment.value: number for number, environment in enumerate(Envir
 class WorkerPresence:
     """Holds the locks of the environments that this worker serves, on a session and a thread of its own.
 
-    It holds them from Celery's signal that the worker is ready until the signal to end.
+    It holds them from Celery's signal that the worker is ready until the signal to end. It gives that signal itself if
+    a newer version has migrated the store, which may have what this version would not heed.
     """
 
     def __init__(self, store_url: str, environments: Sequence[str]) -> None:
         self._store_url = store_url
         self._environments = environments
         self._is_over = threading.Event()
+        #: Whether this worker ends because a newer version has migrated the store.
+        self.has_ended_worker = False
         # Imported here because daemons, which only count, do not need it.
         from celery.signals import (  # type: ignore[import-untyped, import-not-found, unused-ignore]
             worker_ready,
@@ -61,7 +70,11 @@ class WorkerPresence:
             # The code that writes to the store logs its outages.
             with contextlib.suppress(DBAPIError, StoreUnavailableError):
                 store = store or Store(self._store_url)
-                self._hold_on(store)
+                try:
+                    self._hold_on(store)
+                except StoreMigratedError as error:
+                    self._end_worker(error)
+                    break
             self._is_over.wait(CHECK_S)
         if store is not None:
             store.close()
@@ -73,10 +86,16 @@ class WorkerPresence:
             for environment in self._environments:
                 session.execute(_LOCK, {"fleet": _FLEET, "environment": _NUMBERS[environment]})
             while not self._is_over.wait(CHECK_S):
-                session.exec_driver_sql("SELECT 1")
+                check_unmigrated(str(store), session.execute(select(VERSION)).scalar())
         finally:
             session.invalidate()
             session.close()
+
+    def _end_worker(self, reason: StoreMigratedError) -> None:
+        """End this process as SIGTERM does: runs in progress go on, and others begin elsewhere."""
+        log.error("%s", reason)
+        self.has_ended_worker = True
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
 def serving_workers(connection: Connection) -> Counter[str]:

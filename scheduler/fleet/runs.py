@@ -25,7 +25,8 @@ from ..core.run import MESSAGES, Ending, Line, Outcome, Task
 from ..core.timestamps import instant, instant_or_none, stamp
 from ..store.database import Store
 from ..store.rows import line_columns, line_of, task_of
-from ..store.schema import lines, runs, timers
+from ..store.schema import HEAD, lines, runs, timers
+from ..store.upgrade import VERSION, check_unmigrated
 
 #: The channel on PostgreSQL on which all workers are notified that runs are to be cancelled.
 CANCELLATIONS = "scheduler_cancellations"
@@ -64,7 +65,8 @@ class FleetRuns:
     ) -> Task | None:
         """Begin a run; None if it has begun or ended, or is not a run with this limit in one of these environments.
 
-        With the same arguments again, the answer is the same.
+        With the same arguments again, the answer is the same. StoreMigratedError if a newer version has migrated the
+        store.
         """
         # The request id is random: it distinguishes the runs of two stores on the same broker.
         mine = runs.c.worker.is_(None) | ((runs.c.worker == worker) & (runs.c.started_at == stamp(now)))
@@ -72,12 +74,13 @@ class FleetRuns:
         if limit_s is not None:
             timer = timer.where(timers.c.limit_s.between(limit_s - _SAME_S, limit_s + _SAME_S))
         which = [runs.c.id == run_id, runs.c.request_id == request_id, runs.c.outcome.is_(None), mine, timer.exists()]
-        which.append(runs.c.cancel_requested_at.is_(None))
+        which += [runs.c.cancel_requested_at.is_(None), VERSION == HEAD]
         if environments is not None:
             which.append(runs.c.environment.in_(environments))
         with self._store.writing() as connection:
             begun = connection.execute(update(runs).where(*which).values(worker=worker, started_at=stamp(now)))
             if begun.rowcount != 1:
+                check_unmigrated(str(self._store), connection.execute(select(VERSION)).scalar())
                 return None
             row = connection.execute(WITH_TIMER.where(runs.c.id == run_id)).one_or_none()
             if row is None:

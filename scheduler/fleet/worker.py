@@ -71,16 +71,17 @@ def serve(
     stop_timeout_s: float,
     alerts: Sequence[AlertRule] = (),
     limits: ChildLimits = NO_LIMITS,
-) -> None:
+) -> int:
     """Take messages from `queues`, by environment, until a signal; `options` are those of Celery's worker command.
 
-    Functions in progress then have `stop_timeout_s`, or their limit if it is shorter.
+    Functions in progress then have `stop_timeout_s`, or their limit if it is shorter. Returns the exit status: 1 if no
+    signal came, but a newer version has migrated the store.
     """
     _quieten_celery()
     with tempfile.TemporaryDirectory(prefix="scheduler-") as folder:
         writer = EndingWriter(store_url, Path(folder), alerts)
         WorkerStopping(writer, Path(folder), stop_timeout_s)
-        WorkerPresence(store_url, list(queues))
+        presence = WorkerPresence(store_url, list(queues))
         FleetCancellations(store_url, Path(folder))
         if os.getpid() == 1:
             threading.Thread(target=_reap_orphans, name="orphans", daemon=True).start()
@@ -100,6 +101,7 @@ def serve(
         finally:
             dropped.close()
             writer.close()
+        return int(presence.has_ended_worker)
 
 
 def _quieten_celery() -> None:

@@ -49,12 +49,12 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..core.addresses import hide_passwords, without_password
 from ..core.alerts import AlertRule, AlertRules
-from ..errors import StoreError, StoreMigratedError, StoreUnavailableError
+from ..errors import StoreError, StoreUnavailableError
 from ..install import install_command
 from . import schema
 from .store_url import parse_url
 from .transaction_watch import TransactionWatch, Unwatched
-from .upgrade import check_upgrade, log_upgrade, upgrade, version_of
+from .upgrade import check_unmigrated, check_upgrade, log_upgrade, upgrade, version_of
 
 #: How long a write waits for another writer before the store counts as locked.
 BUSY_TIMEOUT_S = 5.0
@@ -351,11 +351,7 @@ class Store:
 
     def check_version(self) -> None:
         """StoreMigratedError if a newer version has migrated the tables since this store was opened."""
-        if (version := self.version()) != schema.HEAD:
-            raise StoreMigratedError(
-                f"{self}: a newer version of scheduler has brought the store from schema {schema.HEAD} to {version}, "
-                "so this version fires no more timers; start the newer one"
-            )
+        check_unmigrated(str(self), self.version())
 
     def _bring_up_to_date(self, brings_up_to_date: bool) -> None:
         """Create or migrate the tables, or refuse a store without those of this version."""

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, column, inspect, select, table
 
-from ..errors import StoreUnavailableError, StoreVersionError
+from ..errors import StoreMigratedError, StoreUnavailableError, StoreVersionError
 from ..install import install_command
 from . import schema
 
 #: Alembic's version table has a name of our own, so that an application may keep its migrations in the same database.
 VERSION_TABLE = "scheduler_version"
+#: The version of the tables, as a part of other statements.
+VERSION = select(column("version_num")).select_from(table(VERSION_TABLE)).scalar_subquery()
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 log = logging.getLogger("scheduler.migration")
@@ -25,6 +27,15 @@ def version_of(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+
+
+def check_unmigrated(store: str, version: str | None) -> None:
+    """StoreMigratedError if these tables, which this program has opened, now have another version."""
+    if version != schema.HEAD:
+        raise StoreMigratedError(
+            f"{store}: a newer version of scheduler has brought the store from schema {schema.HEAD} to {version}, "
+            "so this version fires no more timers; start the newer one"
+        )
 
 
 def known_versions() -> set[str]:

@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import threading
 from contextlib import closing
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from scheduler.core.run import Outcome
 from scheduler.errors import StoreMigratedError
 from scheduler.functions import Registry
 from scheduler.store.database import Store
-from tests.scheduler.scripted_service import Service
+from tests.scheduler.scripted_service import Service, settle
 from tests.scheduler.up_process import cli, up
 from tests.waiting import PATIENCE_S, eventually
 
@@ -54,6 +55,21 @@ def test_a_daemon_ends_when_a_newer_version_has_migrated_its_store(
     assert caplog.text.count(SAID) == 1
     assert service.rows() == [(10, 1, Outcome.SUCCEEDED)]
     service.daemon = None
+
+
+def test_no_run_begins_in_the_first_transaction_after_a_migration(service: Service) -> None:
+    """Even if the daemon has not yet looked at the version by itself."""
+    service.add(seconds=10)
+    service.after(5)
+    daemon = service.daemon
+    assert daemon is not None
+    with service.store.writing() as connection:
+        connection.execute(text("UPDATE scheduler_version SET version_num = '9999'"))
+    service.clock.advance(5)
+    daemon._agenda.check_others_at = inf
+    with pytest.raises(StoreMigratedError):
+        settle(daemon)
+    assert service.rows() == []
 
 
 def test_the_store_says_which_version_it_has(store: Store, clock: ManualClock) -> None:

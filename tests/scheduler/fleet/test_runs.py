@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 
 from scheduler.claims.leases import GIVEN_UP, Lease
 from scheduler.claims.session_lock import SessionLock
@@ -18,7 +18,7 @@ from scheduler.core.breaker import BreakerPolicy, Verdict
 from scheduler.core.run import Ending, Line, Outcome, Task
 from scheduler.core.timer import Delivery, Environment
 from scheduler.daemon.loop import Daemon
-from scheduler.errors import LeaseLostError
+from scheduler.errors import LeaseLostError, StoreMigratedError
 from scheduler.fleet.runs import WORKER_LOST, FleetRuns
 from scheduler.store.database import Store
 from scheduler.store.schema import daemons, runs
@@ -51,6 +51,24 @@ def begun(service: Service, **options: object) -> Task:
     service.add(**options)  # type: ignore[arg-type]
     service.after(10)
     return service.executor.begun[-1]
+
+
+def test_a_run_begins_no_more_in_a_store_that_a_newer_version_has_migrated(service: Service) -> None:
+    """One that had begun ends as usual."""
+    fleet, task = FleetRuns(service.store), begun(service, name="a")
+    assert fleet.begin(task.run_id, task.request_id, WORKER, START)
+    service.add(name="b")
+    service.after(10)
+    other = service.executor.begun[-1]
+    with service.store.writing() as connection:
+        connection.execute(text("UPDATE scheduler_version SET version_num = '9999'"))
+    with pytest.raises(StoreMigratedError):
+        fleet.begin(other.run_id, other.request_id, WORKER, START)
+    assert fleet.end(task.run_id, WORKER, ending())
+    ended = [service.history.run(run_id) for run_id in (task.run_id, other.run_id)]
+    assert [run.outcome for run in ended if run is not None] == [Outcome.SUCCEEDED, None]
+    with service.store.reading() as connection:
+        assert connection.execute(select(runs.c.worker).where(runs.c.id == other.run_id)).scalar() is None
 
 
 def test_one_worker_begins_a_run_and_it_alone_ends_it(service: Service) -> None:
