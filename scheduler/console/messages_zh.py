@@ -157,6 +157,13 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
     ),
     ("quota", "{} has {} timers already, the most that is set; {}", "{} 已有 {} 个任务，达到上限"),
     ("no_calendar", "no calendar {}; there are no calendars", "没有日历 {}，还没有任何日历"),
+    (
+        "calendar_without_days",
+        "a calendar goes with a trigger that fires on days of a time zone, unlike {}; use an expression as in "
+        "'0 0/5 * * * ?', or a time of day as in --every '1 day' --at 09:00",
+        "日历只能用于按某个时区的日期触发的触发器，{} 不是；请用 '0 0/5 * * * ?' 这样的表达式，"
+        "或者像 --every '1 day' --at 09:00 那样写明时刻",
+    ),
     ("roll", "roll {} needs a calendar, which says which days are off", "roll {} 需要一个日历，才知道哪些天休息"),
     ("no_calendar", "no calendar {}; known calendars: {}", "没有日历 {}；已有日历：{}"),
     ("blank", "a timer needs a name: expected text that is not blank, got {}", "任务需要名称"),

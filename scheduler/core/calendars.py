@@ -17,7 +17,7 @@ from hashlib import sha256
 from quartzcron import CronError
 from quartzcron.calendars import WorkingDays
 
-from ..errors import TimerError
+from ..errors import TimerError, shown
 from .fire_times import FireTimes
 from .triggers import Trigger
 from .zone_names import zone
@@ -76,10 +76,10 @@ def on_working_days(
 
 
 def check_calendar(trigger: Trigger) -> None:
-    """Refuse a calendar with a trigger that has no time zone, whose fires therefore have no day."""
+    """Refuse a calendar with a trigger whose fires it could not move."""
     if not trigger.has_days:
         raise TimerError(
-            "a calendar goes with a trigger of a time zone, which an interval of seconds lacks; "
+            f"a calendar goes with a trigger that fires on days of a time zone, unlike {shown(str(trigger), 60)}; "
             "use an expression as in '0 0/5 * * * ?', or a time of day as in --every '1 day' --at 09:00",
             field="calendar",
         )

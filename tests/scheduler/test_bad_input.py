@@ -199,7 +199,8 @@ CASES: Mapping[str, Case] = {
     "a roll without a calendar": Case({**DAILY, "roll": "following"}, "roll 'following' needs a calendar"),
     "a calendar that nobody has added": Case({**DAILY, "calendar": "nowhere"}, "no calendar 'nowhere'"),
     "a calendar with an interval of seconds": Case(
-        {**EVERY, "calendar": "firm"}, "a calendar goes with a trigger of a time zone"
+        {**EVERY, "calendar": "firm"},
+        "a calendar goes with a trigger that fires on days of a time zone, unlike 'every 60 s'",
     ),
     "a calendar on which it never fires": Case(
         {"cron": "0 0 8 ? * MON-FRI", "tz": "UTC", "calendar": "firm", "roll": "only_off"}, "never fires after"

@@ -13,18 +13,23 @@ from quartzcron.calendars import WorkingDays
 from scheduler.claims import timer_cache
 from scheduler.cli.timers import add, edit_timer
 from scheduler.cli.transfer import import_timers
+from scheduler.console.timer_form import form_of_timer
 from scheduler.core.attributes import ATTRIBUTES, Attribute
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.engine import Engine
+from scheduler.errors import TimerError
 from scheduler.formats import timer_columns, timer_lists
 from scheduler.formats.json import timer_json
+from scheduler.functions import Registry
 from scheduler.functions.declarations import declared_timers
 from scheduler.store.calendars import CalendarTable
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
 from scheduler.store.schema import timers
+from scheduler.store.timer_apply import apply_timers
 from scheduler.store.timers import TimerTable
+from scheduler.testing import ManualScheduler
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.scripted_service import START
 
@@ -170,3 +175,39 @@ def test_an_attribute_is_an_option_of_a_declaration(row: Attribute) -> None:
 def test_an_attribute_of_the_rule_is_in_the_cache_of_claims(row: Attribute) -> None:
     """So timers that differ in it share no fire times; that which others decide is not in it."""
     assert (row.name in (*timer_cache._RULE, "jitter_s")) == row.is_rule
+
+
+@rows
+def test_an_attribute_is_applied_from_a_list(row: Attribute) -> None:
+    """To the timer that is there; under another name or in another environment, it is another timer."""
+    with Store("sqlite://") as store:
+        TimerTable(add_named(store)).add([plain(row)], now=START)
+        apply_timers(store, [changed(row)], now=START)
+        timer = TimerTable(store).get(changed(row).name, changed(row).environment).timer
+    assert timer.anchored(START) == changed(row)
+
+
+@rows
+def test_an_attribute_is_edited_in_a_program(row: Attribute) -> None:
+    """By its name."""
+    functions = Registry()
+    for name in ("f", "g"):
+        functions.define(lambda **_: None, name=name)
+    with ManualScheduler(functions, now=START) as scheduler:
+        add_named(scheduler.store)
+        scheduler.add(plain(row))
+        if row.name in ("name", "environment"):
+            with pytest.raises((TypeError, TimerError)):
+                scheduler.edit("t", **{row.name: VALUES[row.name]})
+            return
+        scheduler.edit("t", **{row.name: VALUES[row.name]})
+        assert scheduler.get("t").timer == changed(row)
+
+
+@rows
+def test_an_attribute_has_a_field_in_the_editor_of_the_console(row: Attribute) -> None:
+    """The form of a timer makes the same timer; it is enabled by a button."""
+    timer = changed(row)
+    again = form_of_timer(timer).timer(enabled=timer.enabled)
+    assert again is not None
+    assert again.anchored(START) == timer

@@ -89,7 +89,7 @@ def test_every_fire_goes_where_the_convention_says(
 def test_an_interval_of_seconds_has_no_days() -> None:
     """So it takes no calendar, alone or among other triggers."""
     for trigger in (Every(60), AnyOf(Cron("0 0 8 * * ?"), Every(60))):
-        with pytest.raises(TimerError, match="a calendar goes with a trigger of a time zone") as error:
+        with pytest.raises(TimerError, match="a calendar goes with a trigger that fires on days") as error:
             Timer(name="t", function="f", trigger=trigger, calendar="cn")
         assert error.value.field == "calendar"
 

@@ -287,6 +287,28 @@ def test_it_is_exported_and_imported(command_line: CommandLine, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("hourly")
+def test_a_calendar_with_it_is_refused_in_words_that_are_true_of_it(command_line: CommandLine) -> None:
+    """It has a time zone, but no `on`, with which a calendar moves fires."""
+    command_line.run("calendars", "add", "firm", "--week", "MON-FRI", "--known-until", "2099-01-01")
+    words = ("timers", "add", "t", "--function", "hello", "--minutes", "5", "--calendar", "firm")
+    refusal = command_line.refusal(*words)
+    assert "a calendar goes with a trigger that fires on days of a time zone, unlike 'at the minutes 5'" in refusal
+
+
+@pytest.mark.usefixtures("hourly")
+def test_the_fires_of_it_are_simulated_and_a_list_with_it_is_applied(command_line: CommandLine) -> None:
+    """As those of the built-in kinds, also among other triggers of one timer."""
+    command_line.run("timers", "add", "t", "--function", "hello", "--minutes", "5,25", "--tz", "UTC", "--enable")
+    words = ("simulate", "--from", "2026-01-01T00:00Z", "--to", "2026-01-01T01:00Z")
+    fires = [line.split()[1][:5] for line in command_line.run(*words).stdout.splitlines()[:2]]
+    assert fires == ["00:05", "00:25"]
+    path = command_line.write("timers.csv", "name,function,at_minutes,tz\nt,hello,7,UTC\n")
+    assert "at the minutes 5,25 → at the minutes 7" in command_line.run("timers", "apply", str(path)).stdout
+    command_line.run("timers", "add", "u", "--function", "hello", "--minutes", "9", "--cron", "0 0 8 * * ?")
+    assert command_line.json("timers", "show", "u")["any_of"][1]["minutes"] == "9"
+
+
+@pytest.mark.usefixtures("hourly")
 def test_it_is_declared_beside_a_function() -> None:
     """By the name of its option; a declaration without one names what there is."""
     engine = Engine()
