@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.run import Outcome
+from scheduler.workers import process_tree
 from scheduler.workers import unkillable_processes as module
 from scheduler.workers.executor import ProcessExecutor
 from scheduler.workers.unkillable_processes import LOG_AFTER_S, UnkillableProcesses
@@ -120,6 +121,18 @@ def test_ended_orphans_do_not_stay_as_zombies(executor: ProcessExecutor) -> None
 
     eventually(lambda: children(worker), lambda left: not left, between=another_run)
     assert ready(executor) == [worker]
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self/children").exists(), reason="the kernel lists no children")
+def test_the_kernel_lists_the_descendants_of_a_process() -> None:
+    """A child of a child too, without reading what every process of the machine is."""
+    shell = subprocess.Popen(["sh", "-c", "sh -c 'sleep 600; true'; true"], start_new_session=True)
+    try:
+        eventually(lambda: len(process_tree._listed_descendants(shell.pid)) == 2)
+        assert set(process_tree._listed_descendants(shell.pid)) == set(process_tree._descendants(shell.pid))
+    finally:
+        process_tree.kill(shell, "no mark")
+    assert process_tree._listed_descendants(shell.pid) == []
 
 
 def test_a_killed_process_that_has_not_ended_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
