@@ -17,7 +17,7 @@ from scheduler import Scheduler
 from scheduler.core.run import Outcome
 from scheduler.functions import Registry
 from tests.scheduler.broker_servers import free_port
-from tests.waiting import eventually, slowed
+from tests.waiting import PATIENCE_S, eventually, slowed
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +59,7 @@ async def runs():
 
 def get(port: int) -> Any:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/runs", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/runs", timeout=PATIENCE_S) as answer:
             return json.load(answer)
     except OSError:
         return {"outcomes": []}

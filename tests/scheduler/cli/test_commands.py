@@ -27,6 +27,7 @@ from scheduler.project import keys
 from scheduler.project.settings import Settings
 from tests.scheduler.command_line import CLOUD, CommandLine
 from tests.scheduler.up_process import cli
+from tests.waiting import PATIENCE_S
 
 #: The files of the command line that are no command: parts of several.
 PARTS = {
@@ -129,7 +130,9 @@ def test_every_option_has_help(name: str) -> None:
 def test_the_help_is_there_before_anything_heavy_is_imported() -> None:
     """scheduler --help imports neither the store nor rich nor the calculator."""
     program = "import sys, scheduler.cli as c; c.program(['--help'], standalone_mode=False); print(*sys.modules)"
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=20)
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
     loaded = set(output.stdout.splitlines()[-1].split())
     assert not loaded & {"sqlalchemy", "rich", "quartzcron", "waitress", "alembic", "httpx"}
 
@@ -195,7 +198,7 @@ def test_without_its_extra_the_script_says_how_to_install_it(
 def test_the_module_runs_as_the_script_does() -> None:
     """python -m scheduler is the same program."""
     output = subprocess.run(
-        [sys.executable, "-m", "scheduler", "--version"], capture_output=True, text=True, check=True, timeout=20
+        [sys.executable, "-m", "scheduler", "--version"], capture_output=True, text=True, check=True, timeout=PATIENCE_S
     )
     assert output.stdout.startswith("scheduler, version ")
 
@@ -203,7 +206,7 @@ def test_the_module_runs_as_the_script_does() -> None:
 def test_a_closed_pipe_is_no_error() -> None:
     """scheduler next … | head -1 ends quietly."""
     command = f"{sys.executable} -m scheduler next '* * * * * ?' --tz UTC -n 10000 | head -1"
-    output = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=30)
+    output = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     assert output.stdout.count("\n") == 1
     assert output.stderr == ""
 

@@ -83,6 +83,6 @@ def test_a_stranger_behind_gunicorn_is_refused_before_its_body_comes(
         f"Content-Type: {content_type}",
         f"Content-Length: {length}",
     )
-    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as client:
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE_S) as client:
         client.sendall("\r\n".join((*lines, "", "")).encode())
         assert client.recv(100).split()[1] == status

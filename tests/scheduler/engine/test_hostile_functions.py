@@ -15,7 +15,7 @@ from scheduler.engine import Engine, LeanEngineError, call_end, capture, failure
 from scheduler.engine.typed_values import CloudObject
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.wsgi_client import WITH_HOOK_KEY, WITH_KEY, Client
-from tests.waiting import slowed
+from tests.waiting import PATIENCE_S, slowed
 
 LIMIT_S = 0.5
 TIMED_OUT = (503, 124, "The request timed out on the server.")
@@ -208,7 +208,7 @@ def test_the_threads_of_a_server_outlive_all_of_it(engine: Engine) -> None:
     """Of two, none is lost to a hanging text, and ping answers meanwhile."""
     engine.define("f")(raising(error("__str__", hang)))
     engine.define("g")(lambda: 1)
-    with serving(engine, threads=2) as url, httpx.Client(headers=WITH_KEY, timeout=30) as client:
+    with serving(engine, threads=2) as url, httpx.Client(headers=WITH_KEY, timeout=PATIENCE_S) as client:
         for _ in range(3):
             assert client.post(f"{url}/1.1/functions/f").status_code == 503
         assert client.post(f"{url}/1.1/functions/g").json() == {"result": 1}

@@ -20,6 +20,7 @@ import pytest
 from scheduler.engine import CloudObject, Engine, LeanEngineError
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.wsgi_client import APP_ID, APP_KEY, MASTER_KEY
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -112,7 +113,7 @@ def seen_by(command: list[str], url: str, **options: Any) -> Any:
         env=os.environ | {"LEANCLOUD_API_SERVER": url},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
         **options,
     )

@@ -94,7 +94,7 @@ def calls(folder: Path) -> int:
 
 def connected(url: str) -> socket.socket:
     address = urlsplit(url)
-    return socket.create_connection((address.hostname or "", address.port or 0), timeout=10)
+    return socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE_S)
 
 
 def wire(text: str) -> bytes:
@@ -212,7 +212,7 @@ def test_a_thousand_concurrent_sessions_never_mix(server: tuple[str, Path]) -> N
     answers: dict[int, object] = {}
 
     def client(first: int) -> None:
-        with httpx.Client(base_url=url, timeout=30) as http:
+        with httpx.Client(base_url=url, timeout=PATIENCE_S) as http:
             for n in range(first, 1000, 50):
                 headers = WITH_KEY | {"X-LC-Session": f"s{n}", "X-Request-Id": f"r{n}"}
                 try:

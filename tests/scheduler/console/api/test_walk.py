@@ -13,6 +13,7 @@ import pytest
 
 from tests.imports import ROOT
 from tests.test_documents import blocks_of
+from tests.waiting import slowed
 
 pytestmark = pytest.mark.slow
 
@@ -66,8 +67,8 @@ def test_no_request_of_the_document_breaks_it(tmp_path: Path) -> None:
             *("--checks", "response_schema_conformance"),
             # It would end its own token, or hold the service up.
             *("--exclude-path-regex", "^/(tokens|import)", "--exclude-name", "GET /runs/{run_id}"),
-            *("--suppress-health-check", "all", "--request-timeout", "20"),
-            timeout=240,
+            *("--suppress-health-check", "all", "--request-timeout", "60"),
+            timeout=slowed(240),
         )
     assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
 
