@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from . import errors, gates, rendering, sessions
 from .body_limits import MAX_BODY_BYTES
 from .current import API, EXTENSION, Console
 from .digest.reading import Digest
+from .engine_calls import engines_of
 from .lazy_api import ADDRESS, LazyApi
 from .live import Live
 from .names import NameConverter
@@ -27,6 +28,7 @@ from .pages import (
     changes,
     checkup,
     editor,
+    function,
     functions,
     instances,
     logs,
@@ -52,6 +54,7 @@ from .tokens import TokenTable
 log = logging.getLogger("scheduler.console")
 
 _TIMER = "/timers/<any(production, stage):environment>/<name:name>"
+_FUNCTION = "/functions/<any(production, stage):environment>/<name:name>"
 
 #: Address, endpoint, method and view. roles.py has the role that each endpoint needs.
 ROUTES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
@@ -89,6 +92,8 @@ ROUTES: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("/instances", "instances", "GET", instances.show),
     ("/timeline", "timeline", "GET", timeline.show),
     ("/functions", "functions", "GET", functions.show),
+    (_FUNCTION, "function", "GET", function.show),
+    (_FUNCTION, "call_function", "POST", function.call),
     ("/statistics", "statistics", "GET", statistics.show),
     ("/calendars", "calendars", "GET", calendars.show_list),
     ("/calendars/<name:name>", "calendar", "GET", calendars.show),
@@ -112,8 +117,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def make_app(store: Store, project: Settings, *, now: Callable[[], datetime] = _now) -> Flask:
-    """The console of a store, as a WSGI application."""
+def make_app(
+    store: Store, project: Settings, *, now: Callable[[], datetime] = _now, served: Mapping[str, str] | None = None
+) -> Flask:
+    """The console of a store, as a WSGI application; `served` are the engines of `scheduler up`, by environment."""
     app = Flask(__name__)
     app.extensions[EXTENSION] = console = Console(
         store=store,
@@ -124,6 +131,7 @@ def make_app(store: Store, project: Settings, *, now: Callable[[], datetime] = _
         cookie=sessions.cookie_name(str(store)),
         digest=Digest(store),
         live=Live(store),
+        engines=engines_of(project, served or {}),
     )
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES, MAX_FORM_PARTS=5_000)
     app.jinja_env.undefined = StrictUndefined

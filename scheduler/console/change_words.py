@@ -127,6 +127,11 @@ def _of_token(record: ChangeRecord) -> str:
     return "" if role is None else f"{t('settings.token.role')}: {say(f'role.{role}', role)}"
 
 
+def _of_function(record: ChangeRecord) -> str:
+    params = _values(record).get("params")
+    return f"{t('attribute.params')}: {attribute_text('params', params)}" if params else ""
+
+
 def _of_calendar(record: ChangeRecord) -> str:
     shown = _lines(record, {name: t(key) for name, key in _OF_CALENDAR.items()})
     is_change = record.before is not None and record.after is not None
@@ -169,4 +174,5 @@ _DIFFERENCES: Mapping[Subject, Callable[[ChangeRecord], str]] = {
     Subject.PAUSE: _of_pause,
     Subject.TOKEN: _of_token,
     Subject.CALENDAR: _of_calendar,
+    Subject.FUNCTION: _of_function,
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from flask import current_app
 
+from ..core.timer import Environment
 from ..project.settings import Settings
 from ..store.change_recording import Author, Way
 from ..store.database import Store
@@ -36,6 +37,8 @@ class Console:
     cookie: str
     digest: Digest
     live: Live
+    #: The addresses of the engines that serve the functions, for calls.
+    engines: Mapping[Environment, str] = field(default_factory=dict, repr=False)
 
     def close(self) -> None:
         """End the streams and the reading of the history."""

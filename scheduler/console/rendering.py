@@ -65,7 +65,7 @@ NAVIGATION = (
     ("timeline", "timeline", ("timeline",), ""),
     ("runs", "runs", ("runs", "run"), "r"),
     ("logs", "logs", ("logs",), "l"),
-    ("functions", "functions", ("functions",), "f"),
+    ("functions", "functions", ("functions", "function", "call_function"), "f"),
     ("instances", "instances", ("instances",), "i"),
     ("statistics", "statistics", ("statistics",), ""),
     ("calendars", "calendars", ("calendars", "calendar"), ""),

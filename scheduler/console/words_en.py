@@ -527,6 +527,7 @@ WORDS: Mapping[str, str] = {
     "subject.calendar": "calendar",
     "subject.pause": "pause",
     "subject.setting": "setting",
+    "subject.function": "function",
     "did.added": "added",
     "did.changed": "changed",
     "did.enabled": "enabled",
@@ -537,6 +538,7 @@ WORDS: Mapping[str, str] = {
     "did.requested": "requested a run",
     "did.cancelled": "cancelled",
     "did.backfilled": "backfilled",
+    "did.called": "called",
     "changes.backfilled_runs": "{n} backfilled runs",
     "changes.backfilled_runs.one": "1 backfilled run",
     "yes": "yes",
@@ -753,6 +755,23 @@ WORDS: Mapping[str, str] = {
     ),
     "function.similar": "Did you mean {name}?",
     "functions.unknown": "Timers call it, but it was not among the functions that were loaded last.",
+    "function.undescribed": "No process has loaded this function last, so its parameters are not known.",
+    "function.answer": "Answer",
+    "function.returned": "The function has returned.",
+    "function.cut": "Only the beginning is shown.",
+    "function.call": "Call it",
+    "function.how": (
+        "Calls it once, now, through its engine, within its limit of 15 s. No run is entered; the call is recorded "
+        "under Changes, and what it prints is under Logs."
+    ),
+    "function.no_engine": (
+        "It can be called here where scheduler up serves the console and the function, or where the setting "
+        "remote_engine names its engine."
+    ),
+    "function.no_timers": "No timer calls it.",
+    "function.all_timers": "All timers that call it",
+    "function.all_runs": "All its runs",
+    "function.failed_runs": "Failed runs",
     "calendars.title": "Calendars",
     "calendars.how": (
         "Calendars of working days, by which timers leave out or move fires on days off. They are added and "

@@ -62,6 +62,14 @@ def known_names(store: Store) -> dict[str, list[str]]:
     return {environment: found for environment, found in names.items() if len(found) < MOST}
 
 
+def read_function(store: Store, environment: str, name: str) -> CataloguedFunction | None:
+    """One function; None if it is not among those that were loaded last."""
+    query = select(functions).where(functions.c.environment == environment, functions.c.name == storable(name))
+    with store.reading() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else CataloguedFunction(row.environment, row.name, row.signature, row.doc, row.place)
+
+
 def read_functions(store: Store) -> list[CataloguedFunction]:
     """All functions, by name and environment."""
     query = select(functions).order_by(functions.c.name, functions.c.environment)

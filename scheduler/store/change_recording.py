@@ -50,6 +50,7 @@ class Subject(StrEnum):
     PAUSE = "pause"
     SETTING = "setting"
     TOKEN = "token"
+    FUNCTION = "function"
 
 
 class Action(StrEnum):
@@ -66,6 +67,8 @@ class Action(StrEnum):
     REQUESTED = "requested"
     CANCELLED = "cancelled"
     BACKFILLED = "backfilled"
+    # Of a function, from the console.
+    CALLED = "called"
 
 
 # Authors

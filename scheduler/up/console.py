@@ -43,7 +43,7 @@ def serve(handover: Handover, options: UpOptions, channel: Channel, orders: Orde
         assert handover.listener is not None
         listener = stack.enter_context(socket.socket(fileno=handover.listener))
         store = stack.enter_context(project.open_store())
-        server = ConsoleServer(make_app(store, settings), listener)
+        server = ConsoleServer(make_app(store, settings, served=options.engines), listener)
         stack.enter_context(orders.passed_to(server.stop))
         channel.send(ready={})
         if not orders.received:

@@ -16,7 +16,7 @@ from .generation import Generation
 from .options import UpOptions
 from .process import ChildProcess
 from .restarts import Place, WatchPolicy
-from .sockets import Sockets
+from .sockets import Sockets, local_url
 
 #: How long a process may leave pings unanswered. The daemon runs no code of the user, so it only hangs if the machine
 #: does, or if it was stopped; replacing it ends its runs.
@@ -55,8 +55,17 @@ class Launch:
 
     def console(self) -> ChildProcess:
         """Start the console's process."""
-        options = replace(self._options, has_store=True, rules_because=rules_origin(self._settings))
+        because = rules_origin(self._settings)
+        options = replace(self._options, has_store=True, rules_because=because, engines=self._engines())
         return ChildProcess("console", options.as_values(), listener=self._sockets.console)
+
+    def _engines(self) -> dict[str, str]:
+        """Where the functions of each environment are reached."""
+        live, stage = self._sockets.live, self._sockets.stage or self._sockets.live
+        return {
+            environment: local_url(self._settings.host, listener.getsockname()[1])
+            for environment, listener in ((Environment.PRODUCTION.value, live), (Environment.STAGE.value, stage))
+        }
 
     def _folders(self) -> list[Path]:
         """The folders of the user's modules."""

@@ -24,7 +24,7 @@ class UpOptions:
     `has_made_keys`: it made their file.
     `is_preview`: it is for a preview, in the folder of its sources. `has_store`: the store existed before.
     `console_url`: where browsers reach the console, if it is served. `rules_because`: why the rules apply, for
-    the console.
+    the console. `engines`: where the functions of each environment are reached, for the console.
     """
 
     overrides: Mapping[str, Any]
@@ -38,6 +38,7 @@ class UpOptions:
     has_store: bool = False
     console_url: str | None = None
     rules_because: str = ""
+    engines: Mapping[str, str] | None = None
 
     def as_values(self) -> dict[str, Any]:
         """These options as JSON values."""

@@ -256,6 +256,16 @@ class FunctionModel(AnswerModel):
     place: str | None
 
 
+class CallAnswerModel(AnswerModel):
+    """The answer to a call: the result, or the error of the function or the engine."""
+
+    succeeded: bool
+    result: Any = Field(description="Text, if it is too long to be kept as a whole.")
+    error: str | None
+    request_id: str | None = Field(description="With it, GET /lines finds what the function printed.")
+    took_s: float
+
+
 class InstanceModel(AnswerModel):
     """A daemon."""
 

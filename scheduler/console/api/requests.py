@@ -38,6 +38,13 @@ class TimerPath(Strict):
     name: str = Field(description=_SEGMENT)
 
 
+class FunctionPath(Strict):
+    """The address of a function."""
+
+    environment: Environment
+    name: str = Field(description=_SEGMENT)
+
+
 class NamePath(Strict):
     """The address of a calendar or a token."""
 
@@ -163,6 +170,13 @@ class RunBody(Strict):
 
     params: dict[str, Any] | None = Field(None, description="Replace the parameters of the timer for this run.")
     note: StrictStr = Field("", max_length=MAX_WHY_LENGTH, description="The reason, for the record of changes.")
+
+
+class CallBody(Strict):
+    """A call of a function."""
+
+    params: dict[str, Any] = Field(default_factory=dict, description="The parameters.")
+    why: StrictStr = Field("", max_length=MAX_WHY_LENGTH, description="The reason, for the record of changes.")
 
 
 class AgainBody(Strict):

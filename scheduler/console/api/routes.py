@@ -13,6 +13,7 @@ from ..roles import Role
 from . import answers, calendars, runs, schedules, service, timers, transfer
 
 _TIMER = "/timers/<any(production, stage):environment>/<name:name>"
+_FUNCTION = "/functions/<any(production, stage):environment>/<name:name>"
 _CALENDAR = "/calendars/<name:name>"
 _RUN = "/runs/<int:run_id>"
 
@@ -101,6 +102,7 @@ ROUTES: tuple[Route, ...] = (
     _get(f"{_RUN}/lines", runs.lines_of_run, "runs", answers.LinePage),
     _get("/lines", runs.lines, "runs", answers.LinePage),
     _get("/functions", service.functions, "service", answers.FunctionList),
+    _does("POST", f"{_FUNCTION}/call", service.call, "service", answers.CallAnswerModel, 200),
     _get("/instances", service.instances, "service", answers.InstanceList),
     _get("/statistics", service.statistics, "service", answers.StatisticsModel),
     _get("/settings", service.settings, "service", answers.SettingList),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -13,18 +14,21 @@ from ...formats.display import iso
 from ...formats.json import alert_json, change_json
 from ...formats.pause_text import pause_json
 from ...store.alert_queue import AlertQueue
+from ...store.catalogue import read_function
 from ...store.change_pages import ChangeFilter, ChangeHistory
-from ...store.change_recording import Subject
 from ...store.pause_table import PauseTable
 from ...store.statistics import read_statistics
 from ..checkup import findings
 from ..current import console
+from ..engine_calls import CallRefusedError
+from ..engine_calls import call as call_engine
+from ..pages.changes import WITH_PARAMS
 from ..pages.functions import listed_functions
 from ..pages.settings import setting_rows
 from ..reader import reader
 from .context import answer, author, default_zone, instant_of, listed, number_of, past_instant_of
 from .problems import ProblemError
-from .requests import ChangesQuery, NamePath, PageQuery, PauseBody, ResumeBody, TokenBody
+from .requests import CallBody, ChangesQuery, FunctionPath, NamePath, PageQuery, PauseBody, ResumeBody, TokenBody
 
 
 def functions() -> Response:
@@ -41,6 +45,19 @@ def functions() -> Response:
         if entry["place"] is None:
             entry |= described
     return listed(list(found.values()), None)
+
+
+def call(path: FunctionPath, body: CallBody) -> Response:
+    """Call a function that a process has loaded, through its engine, and wait for its answer, 17 s at most."""
+    if read_function(console().store, path.environment, path.name) is None:
+        raise ProblemError("unknown", f"no process has loaded a function {path.name!r}", field="name")
+    try:
+        made = call_engine(console(), path.name, path.environment, body.params, by=author(body.why))
+    except CallRefusedError as error:
+        raise ProblemError("conflict", str(error)) from None
+    shown = {name: getattr(made, name) for name in ("error", "request_id", "took_s")}
+    result = made.result if made.result is None or made.is_cut else json.loads(made.result)
+    return answer({"succeeded": made.error is None, "result": result, **shown})
 
 
 def instances() -> Response:
@@ -114,7 +131,7 @@ def changes(query: ChangesQuery) -> Response:
     items = []
     for record in page.items:
         shown = change_json(record, tz)
-        if record.subject is Subject.TIMER and not reader().sees("params"):
+        if record.subject in WITH_PARAMS and not reader().sees("params"):
             shown |= {"before": None, "after": None}
         items.append(shown)
     return listed(items, None if page.next is None else str(page.next), page.looked_back_to)

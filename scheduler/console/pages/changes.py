@@ -16,6 +16,8 @@ from ..rendering import render
 from ..undoing import can_undo
 from .position import position
 
+#: What has parameters, which the setting console_hide may hide.
+WITH_PARAMS = (Subject.TIMER, Subject.FUNCTION)
 _TEXTS = ("name", "environment", "author")
 
 
@@ -50,7 +52,7 @@ def _undo(record: ChangeRecord) -> str | None:
 
 def _row(record: ChangeRecord) -> dict[str, Any]:
     is_timer = record.subject is Subject.TIMER
-    is_seen = reader().sees("params") or not is_timer
+    is_seen = reader().sees("params") or record.subject not in WITH_PARAMS
     return {
         "record": record,
         "is_timer": is_timer,
