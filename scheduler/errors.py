@@ -3,6 +3,7 @@
 SchedulerError
 ├── TimerError(ValueError)          an invalid timer: its field, the value, and what is allowed
 │   ├── DuplicateTimerError         the environment has a timer of that name
+│   │   └── RepeatedTimerError      a list has a timer of that name twice
 │   ├── UnknownTimerError           the environment has no timer of that name
 │   ├── UnknownCalendarError        the store has no calendar of that name
 │   ├── TimerChangedError           the timer was changed by another user or program meanwhile
@@ -98,6 +99,15 @@ class DuplicateTimerError(TimerError):
             field="name",
         )
         self.name, self.environment = name, environment
+
+
+class RepeatedTimerError(DuplicateTimerError):
+    """A list has a name twice in an environment; `entries` are their numbers in the list, from 1."""
+
+    def __init__(self, name: str, environment: str, entries: tuple[int, int]) -> None:
+        text = f"{environment} has {name!r} twice in the list, as entries {entries[0]} and {entries[1]}; keep one"
+        TimerError.__init__(self, text, field="name")
+        self.name, self.environment, self.entries = name, environment, entries
 
 
 class UnknownTimerError(TimerError):

@@ -29,8 +29,8 @@ from .options import (
     target_option,
     why_option,
 )
-from .store_hints import hint_at_daemon, opened_or_new, warn_of_private_pings, warn_of_unserved
-from .transfer import function_problems, hint, read_list
+from .store_hints import hint_at_daemon, opened_or_new, warn_of_other_zone, warn_of_private_pings, warn_of_unserved
+from .transfer import function_problems, hint, print_zones, read_list
 
 _SIGNS = {ListEffect.ADDED: ("+", "green"), ListEffect.CHANGED: ("~", "yellow"), ListEffect.REMOVED: ("-", "red")}
 
@@ -77,6 +77,8 @@ def apply_list(*, file: str, prune: bool, dry_run: bool, no_check: bool, as_json
             dry_run=dry_run,
         )
         daemon_runs = has_live_daemon(store)
+    if print_zones(listed.lines):
+        warn_of_other_zone(project)
     warn_of_private_pings(project, [timer for timer, _ in wanted])
     warn_of_unserved(project, [timer for timer, _ in wanted])
     if as_json:

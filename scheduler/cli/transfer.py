@@ -83,7 +83,7 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
     if not dry_run:
         _add(project, timers, Author.of_process(Way.COMMAND_LINE, given["why"]))
     _print_added(project, timers, dry_run=dry_run, as_json=as_json)
-    if _print_zones(lines):
+    if print_zones(lines):
         warn_of_other_zone(project)
     warn_of_private_pings(project, timers)
     # Disabled ones too: they are enabled next.
@@ -226,7 +226,7 @@ def _print_added(project: Project, timers: Sequence[Timer], *, dry_run: bool, as
         click.echo(f"{len(disabled)} of them disabled; enable each one that is to fire here:  {enable}")
 
 
-def _print_zones(lines: Sequence[Listed]) -> bool:
+def print_zones(lines: Sequence[Listed]) -> bool:
     """Report on stderr the zones of the timers whose lines name none; returns whether there are any."""
     assumed = Counter(
         listed.timer.trigger.tz

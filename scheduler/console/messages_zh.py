@@ -155,6 +155,11 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
         "timer {} exists already in {}; choose another name, or remove that one first",
         "{1} 已有任务 {0}，请换一个名称，或先删除它",
     ),
+    (
+        "list",
+        "{} has {} twice in the list, as entries {} and {}; keep one",
+        "列表中 {} 有两个 {}：第 {} 项和第 {} 项，请只保留一个",
+    ),
     ("quota", "{} has {} timers already, the most that is set; {}", "{} 已有 {} 个任务，达到上限"),
     ("no_calendar", "no calendar {}; there are no calendars", "没有日历 {}，还没有任何日历"),
     (
@@ -266,6 +271,7 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
     # Lists of timers
     ("list", "the list is empty; its first line names the columns, as in {}", "列表为空；第一行写列名，如 {}"),
     ("list", "the list has no timer", "列表中没有任务"),
+    ("list", "{} has {} twice, on this line", "这一行中 {} 有两个 {}"),
     ("list", "{} has {} twice, on line {} too", "{} 有两个 {}，另一个在第 {} 行"),
     ("list", "{} cells under {} columns", "有 {} 个单元格，只有 {} 列"),
     ("list", "{} cell under {} columns", "有 {} 个单元格，只有 {} 列"),

@@ -374,7 +374,8 @@ def _doubles(lines: Iterable[Listed]) -> list[FileProblem]:
             continue
         if key in first:
             environment, name = key
-            text = f"{environment} has {name!r} twice, on line {first[key]} too"
+            where = "on this line" if first[key] == line.line else f"on line {first[key]} too"
+            text = f"{environment} has {name!r} twice, {where}"
             problems.append(FileProblem(line.line, "name", text))
         first.setdefault(key, line.line)
     return problems

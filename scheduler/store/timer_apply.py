@@ -13,14 +13,14 @@ from sqlalchemy import Connection, Row
 from ..core.attributes import ATTRIBUTES, Attribute, as_kept
 from ..core.timer import Environment, Timer
 from ..core.timestamps import EPOCH
-from ..errors import DuplicateTimerError, error_of
+from ..errors import error_of
 from .chains import check_chains
 from .change_recording import Author, NewChange
 from .database import Store
 from .quota import check_quota
 from .stored_timer import StoredTimer
 from .timer_edits import PlannedEdit
-from .timer_plan import FEW, TimerPlan, carry_out
+from .timer_plan import FEW, TimerPlan, carry_out, check_not_repeated
 
 
 class WantedTimer(NamedTuple):
@@ -75,11 +75,11 @@ def apply_timers(
     anchor. A timer that the list lacks is removed if its environment is in `prune`, unless its function declares it.
     With `dry_run` nothing is changed.
 
-    Raises DuplicateTimerError for a list that has a name twice, TimerQuotaError, and TimerError for a timer that never
+    Raises RepeatedTimerError for a list that has a name twice, TimerQuotaError, and TimerError for a timer that never
     fires again.
     """
     listed = [entry if isinstance(entry, WantedTimer) else WantedTimer(entry) for entry in wanted]
-    _check_names(listed)
+    check_not_repeated([entry.timer for entry in listed])
     plan, pruned = TimerPlan(now, by), {Environment(environment) for environment in prune}
 
     def compute(connection: Connection) -> Applied:
@@ -95,14 +95,6 @@ def _changes_chain(difference: Difference) -> bool:
     """Whether a difference may close a circle of timers, or name an unknown one."""
     after = difference.change.after or {}
     return difference.effect is ListEffect.ADDED or "then" in after
-
-
-def _check_names(listed: Sequence[WantedTimer]) -> None:
-    seen = set()
-    for timer, _ in listed:
-        if (timer.environment, timer.name) in seen:
-            raise DuplicateTimerError(timer.name, timer.environment)
-        seen.add((timer.environment, timer.name))
 
 
 def _apply(

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, selec
 from ..core import breaker
 from ..core.timer import Timer
 from ..core.timestamps import instant, instant_or_none, stamp_or_none
-from ..errors import UnknownCalendarError
+from ..errors import RepeatedTimerError, UnknownCalendarError
 from .calendar_content import content_of
 from .change_recording import Author, ChangeRow, NewChange, change_rows, write_changes
 from .claimed_fires import ClaimedFires
@@ -336,6 +336,14 @@ def ids_of_names(connection: Connection, wanted: Iterable[Timer]) -> dict[tuple[
     """The ids of existing timers with the names of these, by environment and name."""
     rows = _IDS.rows(connection, [timer.name for timer in wanted])
     return {(environment, name): timer_id for environment, name, timer_id in rows}
+
+
+def check_not_repeated(wanted: Iterable[Timer]) -> None:
+    """RepeatedTimerError for a list that has a name twice in an environment."""
+    first: dict[tuple[str, str], int] = {}
+    for number, timer in enumerate(wanted, start=1):
+        if (before := first.setdefault(_key(timer), number)) != number:
+            raise RepeatedTimerError(timer.name, timer.environment, (before, number))
 
 
 def _key(timer: Timer) -> tuple[str, str]:

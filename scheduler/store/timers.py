@@ -28,7 +28,7 @@ from .schema import timers
 from .stored_timer import StoredTimer, stored_timer_of
 from .timer_changes import Edit, edited, removed
 from .timer_edits import NO_COUNTER, delete_timer, edited_columns
-from .timer_plan import FEW, TimerPlan, carry_out, ids_of_names
+from .timer_plan import FEW, TimerPlan, carry_out, check_not_repeated, ids_of_names
 
 __all__ = ["StoredTimer", "TimerTable"]
 
@@ -57,10 +57,12 @@ class TimerTable:
     ) -> list[StoredTimer]:
         """Add timers: all or none.
 
-        Raises DuplicateTimerError for a name that exists in its environment, and TimerQuotaError if an environment
+        Raises DuplicateTimerError for a name that exists in its environment, RepeatedTimerError for one that is twice
+        among the new ones, and TimerQuotaError if an environment
         would hold more than `quota` timers (0 = no limit, None = the limit of default_rules.py).
         """
         wanted = list(new)
+        check_not_repeated(wanted)
         plan = TimerPlan(now, by)
 
         def compute(connection: Connection) -> None:
@@ -276,11 +278,10 @@ _MOST_AHEAD = timedelta(seconds=1)
 
 
 def _check_names(connection: Connection, wanted: Sequence[Timer]) -> None:
-    seen = set(ids_of_names(connection, wanted))
+    taken = set(ids_of_names(connection, wanted))
     for timer in wanted:
-        if (timer.environment, timer.name) in seen:
+        if (timer.environment, timer.name) in taken:
             raise DuplicateTimerError(timer.name, timer.environment)
-        seen.add((timer.environment, timer.name))
 
 
 def _get(connection: Connection, name: str, environment: Environment, *, is_locked: bool = False) -> StoredTimer:

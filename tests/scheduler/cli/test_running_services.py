@@ -68,6 +68,21 @@ def test_another_default_zone_than_that_of_the_service_is_a_warning(
     assert "default time zone" not in command_line.run(*words, "c").stderr
 
 
+@pytest.mark.usefixtures("production")
+@pytest.mark.parametrize("command", ["import", "apply"])
+def test_another_default_zone_is_a_warning_for_lists_too(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """If a line names no zone; the zone that it gets is printed."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    command_line.write("list.csv", "name,function,cron,tz\na,hello,0 0 8 * * ?,\n")
+    said = command_line.run("timers", command, "list.csv").stderr
+    assert "has the default time zone Asia/Shanghai, this command Europe/Berlin" in said
+    assert "1 timer whose line names no zone: Europe/Berlin" in said
+    command_line.write("list.csv", "name,function,cron,tz\nb,hello,0 0 8 * * ?,UTC\n")
+    assert "zone" not in command_line.run("timers", command, "list.csv").stderr
+
+
 def test_the_doctor_asks_the_server_of_its_folder(command_line: CommandLine) -> None:
     """At the port on which it listens; one on the port of the settings may be another folder's."""
     command_line.write("cloud.py", CLOUD)

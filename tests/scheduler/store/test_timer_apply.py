@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
-from scheduler.errors import DuplicateTimerError, TimerError, TimerQuotaError
+from scheduler.errors import DuplicateTimerError, RepeatedTimerError, TimerError, TimerQuotaError
 from scheduler.store.change_pages import ChangeHistory
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
@@ -101,7 +101,7 @@ def test_one_timer_that_is_refused_undoes_all(store: Store) -> None:
     before = rows(store)
     over = Timer(name="over", function="f", trigger=Cron("0 0 8 1 1 ? 2020", "UTC"), enabled=True)
     for wanted, quota, error in (
-        ([B, B], 0, DuplicateTimerError),
+        ([B, B], 0, RepeatedTimerError),
         ([B, replace(B, name="c")], 1, TimerQuotaError),
         ([B, over], 0, TimerError),
     ):

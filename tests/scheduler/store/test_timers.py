@@ -12,7 +12,7 @@ from scheduler.core.misfire import MisfirePolicy
 from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron, Every
-from scheduler.errors import DuplicateTimerError, TimerError, TimerQuotaError, UnknownTimerError
+from scheduler.errors import DuplicateTimerError, RepeatedTimerError, TimerError, TimerQuotaError, UnknownTimerError
 from scheduler.store.database import Store
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
@@ -71,6 +71,17 @@ def test_a_second_timer_of_the_same_name_is_refused(timetable: TimerTable) -> No
     with pytest.raises(DuplicateTimerError, match="timer 'monday' exists already in production"):
         timetable.add([replace(MONDAY, function="g")], now=START)
     assert [entry.timer for entry in timetable.list()] == [MONDAY]
+
+
+def test_a_name_that_is_twice_in_a_list_is_refused_as_such(timetable: TimerTable) -> None:
+    """The message has the places in the list, and not that the store has one already."""
+    new = [replace(MONDAY, name="first"), MONDAY, replace(MONDAY, function="g")]
+    with pytest.raises(
+        RepeatedTimerError, match="production has 'monday' twice in the list, as entries 2 and 3"
+    ) as error:
+        timetable.add(new, now=START)
+    assert (error.value.name, error.value.entries) == ("monday", (2, 3))
+    assert timetable.list() == []
 
 
 def test_both_environments_may_use_a_name(timetable: TimerTable) -> None:
