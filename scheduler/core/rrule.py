@@ -30,6 +30,8 @@ from .zone_names import named, zone
 class RRule(Trigger):
     """Fires when a recurrence rule (RFC 5545) does, as python-dateutil reads it.
 
+    BYSETPOS of a weekly rule counts the days of the week of DTSTART from its beginning, as RFC 5545 has it.
+
     `text` is an RRULE, or several lines with DTSTART and EXDATE. Its times are wall times of `tz`; that of DTSTART is
     the default, else the zone of this machine. Clock changes are handled as for a Cron. Without DTSTART, a rule begins
     in 1970, at midnight. COUNT is at most 10,000, and an interval of hours, minutes or seconds divides the day.

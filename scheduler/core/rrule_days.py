@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from itertools import dropwhile
 from typing import Any
 
 from dateutil import rrule
@@ -65,10 +66,26 @@ def rule_walls(parts: Mapping[str, str], start: datetime) -> Iterator[datetime]:
     """The wall times of a rule up to the end of 2099, enumerated by dateutil; UNTIL must be _LATER years later."""
     text = ";".join(f"{name}={value}" for name, value in parts.items())
     try:
-        rule: Any = rrule.rrulestr(text, dtstart=start.replace(year=start.year + _LATER))
+        begin = _begin(parts, start)
+        rule: Any = rrule.rrulestr(text, dtstart=begin.replace(year=begin.year + _LATER))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise rule_fault(f"it cannot be read: {error}") from None
-    return _enumerated(rule)
+    return _enumerated(rule) if begin == start else dropwhile(lambda wall: wall < start, _enumerated(rule))
+
+
+def _begin(parts: Mapping[str, str], start: datetime) -> datetime:
+    """Where to begin to enumerate: for BYSETPOS of a weekly rule, at the beginning of the week of DTSTART.
+
+    BYSETPOS counts among all days of an interval (RFC 5545, 3.3.10), also among those before DTSTART. dateutil does so
+    for months and years, but not for weeks.
+    """
+    if parts["FREQ"] != "WEEKLY" or not parts.keys() >= {"BYSETPOS", "BYDAY"}:
+        return start
+    first_day = _WEEKDAYS.index(parts.get("WKST", "MO"))
+    return start - timedelta(days=(start.weekday() - first_day) % 7)
+
+
+_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 def _enumerated(rule: Any) -> Iterator[datetime]:

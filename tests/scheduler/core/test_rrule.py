@@ -96,6 +96,25 @@ def test_it_fires_as_dateutil_says(
         assert (again, hash(again)) == (trigger, hash(trigger))
 
 
+@pytest.mark.parametrize(
+    ("rule", "days"),
+    [
+        ("BYDAY=MO,WE,FR;BYSETPOS=1", [12, 19]),
+        ("BYDAY=MO,WE,FR;BYSETPOS=1;COUNT=2", [12, 19]),
+        ("BYDAY=MO,WE,FR;BYSETPOS=2;INTERVAL=2", [7, 21]),
+        ("BYDAY=MO,TU,WE;BYSETPOS=1;WKST=TU", [13, 20]),
+        ("BYDAY=MO,WE,FR;BYSETPOS=-1", [9, 16]),
+    ],
+)
+def test_bysetpos_counts_from_the_beginning_of_the_week_of_dtstart(rule: str, days: list[int]) -> None:
+    """As RFC 5545 says; python-dateutil counts from DTSTART, a Wednesday here."""
+    trigger = RRule(f"DTSTART:20260107T080000\nRRULE:FREQ=WEEKLY;{rule}", tz="UTC")
+    first = trigger.next_fire(datetime(2026, 1, 1, tzinfo=UTC))
+    assert first is not None
+    second = trigger.next_fire(first)
+    assert [first, second] == [datetime(2026, 1, day, 8, tzinfo=UTC) for day in days]
+
+
 def _rule_or_none(text: str) -> RRule | None:
     """The rule; None for one without a time of day."""
     try:
