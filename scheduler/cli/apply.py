@@ -29,7 +29,14 @@ from .options import (
     target_option,
     why_option,
 )
-from .store_hints import hint_at_daemon, opened_or_new, warn_of_other_zone, warn_of_private_pings, warn_of_unserved
+from .store_hints import (
+    hint_at_daemon,
+    opened_or_new,
+    warn_of_no_effect,
+    warn_of_other_zone,
+    warn_of_private_pings,
+    warn_of_unserved,
+)
 from .transfer import function_problems, hint, print_zones, read_list
 
 _SIGNS = {ListEffect.ADDED: ("+", "green"), ListEffect.CHANGED: ("~", "yellow"), ListEffect.REMOVED: ("-", "red")}
@@ -77,9 +84,10 @@ def apply_list(*, file: str, prune: bool, dry_run: bool, no_check: bool, as_json
             dry_run=dry_run,
         )
         daemon_runs = has_live_daemon(store)
-    if print_zones(listed.lines):
+    if print_zones(timer_list.lines):
         warn_of_other_zone(project)
     warn_of_private_pings(project, [timer for timer, _ in wanted])
+    warn_of_no_effect([timer for timer, _ in wanted])
     warn_of_unserved(project, [timer for timer, _ in wanted])
     if as_json:
         print_json(_as_object(applied, dry_run=dry_run))

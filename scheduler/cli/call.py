@@ -72,13 +72,17 @@ def command(
 
 
 def _warn_of_declarations(project: Project, loaded: Target) -> None:
-    """Report on stderr which declarations `scheduler up` would leave out, because the user has just written them."""
+    """Report on stderr which declarations `scheduler up` would leave out, and which options have no effect.
+
+    The user may have just written them.
+    """
     if not loaded.registry.timers:
         return
-    from ..functions.declarations import read_declarations
+    from ..functions.declarations import idle_options, read_declarations
 
-    for fault in read_declarations(loaded.registry, project.environment, project.settings.default_zone).faults:
-        click.echo(f"Warning: {fault}", err=True)
+    declared = read_declarations(loaded.registry, project.environment, project.settings.default_zone)
+    for sentence in (*declared.faults, *idle_options(declared)):
+        click.echo(f"Warning: {sentence}", err=True)
 
 
 def _result(target: Target, name: str, arguments: dict[str, Any], limit_s: float) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from ..core.timer import Timer
+from ..core.without_effect import without_effect
 from ..formats import display
 from ..project.project import Project
 from ..project.running_services import other_zone, running_services, unserved_timers
@@ -37,6 +38,19 @@ def warn_of_private_pings(project: Project, timers: Iterable[Timer]) -> None:
     for timer in pinging:
         if reason := unsent_ping(timer.ping_url):
             click.echo(f"Warning: {display.plain(timer.name)}: {reason}", err=True)
+
+
+#: The most warnings of one kind; a list may have thousands of timers.
+_MOST_WARNINGS = 10
+
+
+def warn_of_no_effect(timers: Iterable[Timer]) -> None:
+    """Warn of attributes that do nothing beside the others of their timer."""
+    sentences = [f"{display.plain(timer.name)}: {each}" for timer in timers for each in without_effect(timer)]
+    for sentence in sentences[:_MOST_WARNINGS]:
+        click.echo(f"Warning: {sentence}", err=True)
+    if len(sentences) > _MOST_WARNINGS:
+        click.echo(f"Warning: {len(sentences) - _MOST_WARNINGS:,} more attributes have no effect", err=True)
 
 
 def warn_of_unserved(project: Project, timers: Iterable[Timer]) -> None:

@@ -45,6 +45,7 @@ from .show import show_timer
 from .store_hints import (
     hint_at_daemon,
     opened_or_new,
+    warn_of_no_effect,
     warn_of_other_zone,
     warn_of_private_pings,
     warn_of_unserved,
@@ -146,6 +147,7 @@ def add(*, name: str, pairs: tuple[str, ...], enable: bool, no_check: bool, as_j
         else:
             _print_added(entry, project, assumed=assumed, daemon_runs=has_live_daemon(store))
         warn_of_private_pings(project, [entry.timer])
+        warn_of_no_effect([entry.timer])
     warn_of_unserved(project, [entry.timer])
     if assumed and entry.timer.trigger.tz is not None:
         warn_of_other_zone(project)
@@ -316,6 +318,7 @@ def edit_timer(
             entry, f"changed {entry.timer.name}: {', '.join(changes)}{_next_fire(entry, project)}", project, as_json
         )
         warn_of_private_pings(project, [entry.timer] if "ping_url" in changes else [])
+        warn_of_no_effect([entry.timer])
 
 
 def _next_fire(entry: StoredTimer, project: Project) -> str:

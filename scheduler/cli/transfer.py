@@ -42,6 +42,7 @@ from .options import (
 from .store_hints import (
     hint_at_daemon,
     opened_or_new,
+    warn_of_no_effect,
     warn_of_other_zone,
     warn_of_private_pings,
     warn_of_unserved,
@@ -86,6 +87,7 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
     if print_zones(lines):
         warn_of_other_zone(project)
     warn_of_private_pings(project, timers)
+    warn_of_no_effect(timers)
     # Disabled ones too: they are enabled next.
     warn_of_unserved(project, [replace(timer, enabled=True) for timer in timers])
 

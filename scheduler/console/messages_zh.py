@@ -260,6 +260,30 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
         "从 {} 到 {} 的时间段：结束早于开始",
     ),
     ("past", "a backfill must end in the past; {} is in the future", "补跑须在过去结束，{} 在将来"),
+    # Warnings of a timer
+    (
+        "idle",
+        "max_concurrent has no effect: it goes with overlap = allow, and overlap is {}",
+        "max_concurrent 不起作用：它只用于 overlap = allow，而 overlap 是 {}",
+    ),
+    (
+        "idle",
+        "catch_up_s has no effect: with misfire = skip, no missed fire runs",
+        "catch_up_s 不起作用：misfire = skip 时，错过的触发都不执行",
+    ),
+    ("idle", "retry_backoff_s has no effect: retries is 0", "retry_backoff_s 不起作用：retries 是 0"),
+    ("idle", "then_on has no effect: then names no timers", "then_on 不起作用：then 没有写任务"),
+    (
+        "idle",
+        "remove_when_finished has no effect: the timer is never finished; max_runs or ends_at gives it an end",
+        "remove_when_finished 不起作用：任务不会结束；可用 max_runs 或 ends_at 让它结束",
+    ),
+    (
+        "idle",
+        "{} of its ping_url is a private address; no ping is sent unless the service has ping_private = true in its "
+        "scheduler.toml",
+        "ping_url 的 {} 是内网地址；除非服务的 scheduler.toml 里有 ping_private = true，否则不会发送心跳",
+    ),
     # Origins of settings
     ("origin", "the default", "默认"),
     ("origin", "the running service", "正在运行的服务"),

@@ -18,6 +18,10 @@ class UnknownFunction(NamedTuple):
     environment: str
     similar: str | None
 
+    def __str__(self) -> str:
+        hint = f"; did you mean {self.similar!r}?" if self.similar else ""
+        return f"no function {self.name!r} has been loaded in {self.environment}{hint}"
+
 
 def unknown_functions(store: Store, timers: Iterable[Timer]) -> list[UnknownFunction]:
     """The functions of these timers that the catalogue lacks, each once.

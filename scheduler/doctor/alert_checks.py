@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from ..alerts.apprise_messages import is_installed, missing_text, send_messages
 from ..alerts.private_addresses import private_host, unsent_ping
 from ..core.alerts import AlertRule
+from ..core.timer import Timer
 from ..errors import StoreError
 from ..formats import display
 from ..project.project import Project
@@ -51,11 +52,16 @@ def check_pings(project: Project) -> Iterator[Finding]:
             timers = [entry.timer for entry in TimerTable(store).list()]
     except StoreError:  # the check of the store reports it
         return
-    unsent = [(timer.name, reason) for timer in timers if (reason := unsent_ping(timer.ping_url))]
+    unsent = [(timer.name, reason) for timer in timers if (reason := unsent_ping_of(timer))]
     for name, reason in unsent[:_MOST_SHOWN]:
         yield Finding.warning("pings", f"timer {name!r}: {reason}")
     if len(unsent) > _MOST_SHOWN:
         yield Finding.warning("pings", f"so it is with {len(unsent) - _MOST_SHOWN:,} more timers")
+
+
+def unsent_ping_of(timer: Timer) -> str | None:
+    """Why a daemon without `ping_private` sends no ping of this timer; None if it does, or there is none."""
+    return unsent_ping(timer.ping_url)
 
 
 def _private_webhooks(rules: Sequence[AlertRule]) -> Iterator[str]:

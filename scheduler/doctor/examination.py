@@ -11,7 +11,7 @@ from ..core.timer import Environment
 from ..core.zone_names import zone
 from ..errors import SchedulerError, StoreError
 from ..formats import display
-from ..functions.declarations import read_declarations
+from ..functions.declarations import idle_options, read_declarations
 from ..functions.registry import Registry
 from ..project.copied_store import warning_of_copy
 from ..project.function_check import missing_functions
@@ -138,5 +138,7 @@ def _check_declarations(project: Project, registry: Registry) -> Iterator[Findin
         faults = declaration_faults(store, declared, environment, now=datetime.now(UTC), quota=settings.max_timers)
     for fault in faults:
         yield Finding.error("declarations", f"{fault}; scheduler up leaves it out, and serves everything else")
-    if not faults:
+    for sentence in (idle := idle_options(declared)):
+        yield Finding.warning("declarations", sentence)
+    if not faults and not idle:
         yield Finding.ok("declarations", f"{display.number(len(declared.timers), 'timer')} declared with @engine.timer")

@@ -312,7 +312,20 @@ def _listed(columns: Columns, row: _FileRow, defaults: Mapping[str, Any]) -> tup
                 break
             wrong.add(column)
             values.pop(column, None)
+    if timer is not None and not _has_wrong_trigger(columns, wrong):
+        problems += _of_other_kinds(columns, row, timer.trigger)
     return Listed(row.line, values, None if problems else timer, names_zone=_names_zone(row.values)), problems
+
+
+def _of_other_kinds(columns: Columns, row: _FileRow, trigger: Trigger) -> list[FileProblem]:
+    """The cells of options that the kind of a line's trigger lacks, as an interval has no time zone."""
+    known = {option.name for option in trigger.options}
+    noun = trigger.options[0].noun
+    return [
+        FileProblem(row.line, option.column, f"{noun} has no {option.noun or option.name}: leave it empty")
+        for option in columns.of_triggers
+        if option.column in row.values and option.name not in known
+    ]
 
 
 def _without(column: str | None, text: str) -> str:
@@ -347,8 +360,13 @@ def _timer(columns: Columns, values: Mapping[str, Any], wrong: Container[str | N
     return timer
 
 
+def _has_wrong_trigger(columns: Columns, wrong: Container[str | None]) -> bool:
+    """Whether the cell that selects the kind of trigger is invalid, so that the kind is not known."""
+    return any(kind.options[0].column in wrong for kind in columns.kinds)
+
+
 def _trigger(columns: Columns, values: Mapping[str, Any], wrong: Container[str | None]) -> Trigger:
-    if any(kind.options[0].column in wrong for kind in columns.kinds):
+    if _has_wrong_trigger(columns, wrong):
         return Every(60)
     given = {option.name: values[option.column] for option in columns.of_triggers if option.column in values}
     for option in columns.of_triggers:

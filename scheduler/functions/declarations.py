@@ -24,6 +24,7 @@ from ..core.trigger_kinds import (
     trigger_options,
 )
 from ..core.triggers import Trigger, TriggerOption
+from ..core.without_effect import without_effect
 from ..default_rules import DefaultZone, assumed_zone
 from ..errors import TimerError
 from .binding import bind
@@ -102,6 +103,13 @@ def read_declarations(registry: Registry, environment: Environment, zone: Defaul
     return Declared(list(declared.values()), faults)
 
 
+def idle_options(declared: Declared) -> list[str]:
+    """A sentence for each option of a declaration that has no effect."""
+    return [
+        str(DeclarationFault.of(entry, str(each))) for entry in declared.timers for each in without_effect(entry.timer)
+    ]
+
+
 def as_data(declared: Declared) -> dict[str, Any]:
     """Declarations as JSON values, for another process."""
     return {
@@ -166,7 +174,17 @@ def _trigger(schedule: Any, options: dict[str, Any], default_tz: str) -> Trigger
             f"give {listed([option.noun for option in offered], 'or')}, "
             f"as in {listed([_example(option) for option in offered], 'or')}"
         )
+    _refuse_others(kind, given)
     return kind.from_options(values)
+
+
+def _refuse_others(kind: type[Trigger], given: Mapping[str, Any]) -> None:
+    """TimerError for an option that this kind of trigger lacks, as an interval has no time zone."""
+    known = {option.name for option in kind.options}
+    for option in trigger_options([*TRIGGERS.values(), kind]):
+        if option.name not in known and given.get(option.name) is not None:
+            noun = kind.options[0].noun
+            raise TimerError(f"{noun} has no {option.noun or option.name}: leave {option.name} out", field=option.name)
 
 
 def _kinds(options: Mapping[str, Any]) -> Sequence[type[Trigger]]:

@@ -14,7 +14,7 @@ from ..core.timer import Environment
 from ..errors import SchedulerError
 from ..formats import display
 from ..formats.error_text import explained
-from ..functions.declarations import from_data
+from ..functions.declarations import from_data, idle_options
 from ..project.project import Project
 from ..store.database import Store
 from ..store.declaration_sync import Change, DeclarationEffect, Synchronised, synchronise_valid
@@ -40,7 +40,10 @@ def apply_all(store: Store, functions: Mapping[str, Any], project: Project) -> C
     log_preview = apply_preview(store, functions.get("preview_declared"), project, functions.get("preview_target"))
 
     def log_all() -> None:
-        log_synchronised(done, functions["target"], logging.getLogger("scheduler.up"))
+        log = logging.getLogger("scheduler.up")
+        for sentence in idle_options(from_data(functions["declared"])):
+            log.warning("%s: %s", functions["target"], sentence)
+        log_synchronised(done, functions["target"], log)
         log_preview()
 
     return log_all

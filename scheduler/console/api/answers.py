@@ -64,6 +64,21 @@ TimerModel: type[AnswerModel] = create_model(
 )
 
 
+class TimerWarningModel(AnswerModel):
+    """What is allowed, and probably not meant: a function that is not known, an attribute without effect."""
+
+    field: str
+    message: str
+
+
+OneTimerModel: type[AnswerModel] = create_model(
+    "OneTimerModel",
+    __base__=TimerModel,
+    __doc__="A timer of the store, and warnings about its attributes.",
+    warnings=(list[TimerWarningModel], ...),
+)
+
+
 class RunModel(AnswerModel):
     """A run of the history."""
 

@@ -17,6 +17,7 @@ from ...store.timers_at_once import MAX_TIMERS, change_timers
 from ..current import console
 from ..cursors import key_of, key_text
 from ..names import segment
+from ..timer_warnings import timer_warnings
 from ..typed_times import with_bounds
 from .context import answer, author, bad_cursor, etag, instant_of, listed, timer_object
 from .problems import ProblemError
@@ -171,7 +172,8 @@ def _matching(given: FilterBody) -> list[TimerKey]:
 
 
 def _shown(entry: StoredTimer, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return answer(timer_object(entry), status, {**etag(entry), **(headers or {})})
+    warnings = [] if entry.has_vanished else [warning._asdict() for warning in timer_warnings(entry.timer)]
+    return answer(timer_object(entry) | {"warnings": warnings}, status, {**etag(entry), **(headers or {})})
 
 
 def _address(path: TimerPath) -> str:

@@ -24,6 +24,7 @@ from ..page_queries import keys_of
 from ..preview import FIRES, fires_by_day, next_fires, preview
 from ..reader import reader, shown_zone
 from ..rendering import render, t
+from ..timer_warnings import setting_warnings
 from ..trigger_words import words_of
 from ..unknown_functions import unknown_functions
 
@@ -70,6 +71,7 @@ def show(environment: str, name: str) -> str:
         drawing=drawing,
         definition=_definition(timer),
         unknown=[] if entry.has_vanished else unknown_functions(console().store, [timer]),
+        warned=[warning.message for warning in setting_warnings(timer)],
         daemon_runs=has_live_daemon(console().store),
     )
 

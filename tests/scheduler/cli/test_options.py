@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scheduler import cli
-from tests.scheduler.command_line import CommandLine
+from tests.scheduler.command_line import CLOUD, CommandLine
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,38 @@ def test_no_alerts_are_no_sign_of_missing_rules(command_line: CommandLine) -> No
     assert command_line.run("alerts", "list").stdout == "no alerts yet; 1 rule: disk\n"
     assert command_line.run("alerts", "list", "--rule", "disk").stdout == "no alerts of disk\n"
     assert "did you mean 'disk'?" in command_line.run("alerts", "list", "--rule", "disc").stdout
+
+
+def test_an_option_without_effect_is_a_warning(command_line: CommandLine) -> None:
+    """When it is added, edited, imported or applied, and of a declaration; the timer is stored."""
+    command_line.write("cloud.py", CLOUD)
+    told = "max_concurrent has no effect: it goes with overlap = allow, and overlap is skip"
+    added = command_line.run("timers", "add", "a", "--function", "hello", "--every", "60", "--max-concurrent", "2")
+    assert f"Warning: a: {told}" in added.stderr
+    assert f"Warning: a: {told}" in command_line.run("timers", "edit", "a", "--limit", "30").stderr
+    assert "no effect" not in command_line.run("timers", "edit", "a", "--overlap", "allow").stderr
+    rows = "".join(f"t{number},hello,60,2\n" for number in range(12))
+    command_line.write("list.csv", f"name,function,seconds,max_concurrent\n{rows}")
+    for command in ("apply", "import"):
+        said = command_line.run("timers", command, "list.csv", "--dry-run").stderr if command == "apply" else ""
+        said = said or command_line.run("timers", command, "list.csv").stderr
+        assert said.count("Warning: t") == 10
+        assert "Warning: 2 more attributes have no effect" in said
+    command_line.write("cloud.py", CLOUD + "engine.timer(every=60, max_concurrent=2, name='c')(engine.define(abs))\n")
+    said = command_line.run("call", "hello").stderr
+    assert f"@engine.timer of 'abs', timer 'c': {told}" in said
+    found = [finding for finding in command_line.json("doctor") if finding["name"] == "declarations"]
+    assert [(finding["state"], told in finding["text"]) for finding in found] == [("warning", True)]
+
+
+@pytest.mark.parametrize(("tz", "is_refused"), [("'UTC'", True), ("None", False)])
+def test_an_interval_that_is_declared_with_a_zone_is_refused(
+    command_line: CommandLine, tz: str, is_refused: bool
+) -> None:
+    """As `timers add --every 60 --tz UTC` is."""
+    command_line.write("cloud.py", CLOUD + f"engine.timer(every=60, tz={tz})(engine.define(abs))\n")
+    said = command_line.run("call", "hello").stderr
+    assert ("an interval has no time zone: leave tz out" in said) == is_refused
+    command_line.write("list.csv", "name,function,seconds,tz\nt,hello,60,UTC\n")
+    refusal = command_line.refusal("timers", "import", "list.csv")
+    assert "line 2, tz: an interval has no time zone: leave it empty" in refusal

@@ -8,6 +8,8 @@ from typing import Any
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.formats.json import timer_json
+from scheduler.functions.descriptions import FunctionDescription
+from scheduler.store.catalogue import replace_functions
 from scheduler.store.pauses import read_pauses
 from scheduler.store.timers_at_once import MAX_TIMERS
 
@@ -23,10 +25,26 @@ def test_a_timer_is_created_disabled(place: Place, program: Program) -> None:
     assert answer.status_code == 201
     assert answer.headers["Location"] == "report"
     entry = place.timers.get("report")
-    assert answer.json == timer_json(entry, "UTC")
+    assert answer.json == timer_json(entry, "UTC") | {"warnings": []}
     assert answer.headers["ETag"] == f'"{entry.revision}"'
     assert not entry.timer.enabled
     assert program.does("PUT", "timers/stage/b", CRON | {"enabled": True}, status=201)["state"] == "enabled"
+
+
+def test_what_is_probably_not_meant_is_a_warning(place: Place, program: Program) -> None:
+    """A function that the loaded ones lack, a policy without effect, a ping that is not sent; the timer is stored."""
+    replace_functions(place.store, Environment.PRODUCTION, [FunctionDescription("send", "()")])
+    idle = {"max_concurrent": 2, "ping_url": "http://127.0.0.1:9/x"}
+    warnings = program.does("PUT", REPORT, CRON | idle | {"function": "sned"}, status=201)["warnings"]
+    assert warnings == program.does("GET", REPORT)["warnings"]
+    assert {warning["field"]: warning["message"].partition(";")[0] for warning in warnings} == {
+        "function": "no function 'sned' has been loaded in production",
+        "max_concurrent": "max_concurrent has no effect: it goes with overlap = allow, and overlap is skip",
+        "ping_url": "127.0.0.1 of its ping_url is a private address",
+    }
+    assert warnings[0]["message"].endswith("did you mean 'send'?")
+    mended = {"function": "send", "overlap": "allow", "ping_url": None}
+    assert program.does("PATCH", REPORT, mended)["warnings"] == []
 
 
 def test_what_a_body_lacks_has_the_default_of_the_settings(make_place: Any) -> None:
