@@ -13,7 +13,7 @@ from .messages_zh import FIELDS, MESSAGES
 #: Before the message of an expression's problem: its field, if it has one, and its column.
 _PLACE = re.compile(rf"(?:({'|'.join(FIELDS)}), )?column (\d+): ")
 #: Before the message about a line of a list: its line, and its column, if it is about one.
-_LINE = re.compile(r"line (\d+)(?:, ([^:]{1,80}))?: ")
+_LINE = re.compile(r"line (\d+)(?:, timer ('[^']{1,80}'))?(?:, ([^:]{1,80}))?: ")
 #: After the first problem of an expression: how many more it has.
 _MORE = re.compile(r" \(and (\d+) more\)$")
 #: A value in a table of messages.
@@ -54,12 +54,15 @@ def said_of_line(language: str, message: str) -> str:
 
     >>> said_of_line("zh", "line 3, limit: expected a number of seconds, got 'x'")
     "第 3 行，limit：应为秒数，实际为 'x'"
+    >>> said_of_line("zh", "line 1, timer 'a', limit: expected a number of seconds, got 'x'")
+    "第 1 行，任务 'a'，limit：应为秒数，实际为 'x'"
     """
     place = _LINE.match(message) if language == "zh" else None
     if place is None:
         return said(language, message)
-    column = f"，{place[2]}" if place[2] else ""
-    return f"第 {place[1]} 行{column}：{said(language, message[place.end() :])}"
+    timer = f"，任务 {place[2]}" if place[2] else ""
+    column = f"，{place[3]}" if place[3] else ""
+    return f"第 {place[1]} 行{timer}{column}：{said(language, message[place.end() :])}"
 
 
 def said_finding(language: str, finding: str) -> str:

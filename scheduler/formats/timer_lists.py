@@ -23,19 +23,24 @@ from ..core.timer_checks import check_new_names, check_roll
 from ..core.trigger_kinds import choices, chosen_kind, listed
 from ..core.triggers import Every, Trigger
 from ..default_rules import LEANCLOUD_TZ
-from ..errors import TimerError
+from ..errors import TimerError, shown
 from .timer_columns import BUILT_IN, COLUMNS, Columns
 
 
 class FileProblem(NamedTuple):
-    """An error on one line, and its column; None if it is about the whole line."""
+    """An error on one line, and its column; None if it is about the whole line.
+
+    `timer` is the name of the timer, where another one is on the same line.
+    """
 
     line: int
     column: str | None
     text: str
+    timer: str | None = None
 
     def __str__(self) -> str:
-        return f"line {self.line}{f', {self.column}' if self.column else ''}: {self.text}"
+        timer = f", timer {shown(self.timer)}" if self.timer else ""
+        return f"line {self.line}{timer}{f', {self.column}' if self.column else ''}: {self.text}"
 
 
 class TimerListError(TimerError):
@@ -107,10 +112,12 @@ def read(text: str, *, environment: Environment, tz: str, limit_s: float) -> Tim
     columns, rows, problems = _json_rows(text) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
     defaults = {"environment": environment, "tz": tz, "limit_s": limit_s, "params": {}}
     lines = []
+    on_line = Counter(row.line for row in rows)
     for row in rows:
         line, faults = _listed(columns, row, defaults | _of_console(row))
         lines.append(line)
-        problems += faults
+        timer = line.values.get("name") if on_line[row.line] > 1 else None
+        problems += [fault._replace(timer=timer) for fault in faults]
     return TimerList(lines, problems + _doubles(lines))
 
 

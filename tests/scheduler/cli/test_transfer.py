@@ -243,6 +243,10 @@ def test_every_invalid_line_is_reported_with_its_column(command_line: CommandLin
             "line 1, name: name ' t' has leading or trailing",
         ),
         ('[{"name": "t", "function": "f", "seconds": 0}]', "line 1, seconds: an interval must be from 1 to"),
+        (
+            '[{"name": "t", "function": "f", "seconds": 1}, {"name": "u", "function": "f", "seconds": 0}]',
+            "line 1, timer 'u', seconds: an interval must be from 1 to",
+        ),
         ('[{"name": "t", "function": "f", "cron": "0 0 8 * * ?", "tz": "Mars"}]', "line 1, tz: "),
         ("[" * 100_000, "invalid JSON: "),
     ],
