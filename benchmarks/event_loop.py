@@ -103,10 +103,12 @@ async def main(count: int, seconds: float) -> bool:
             called = 0
             with beside.measured():
                 await tick(seconds)
+            # Before the present turn ends, which then includes the sorting of all times.
+            longest_s = max(beside.own)
             print(f"{count:,} every-second timers: {beside}; {called / seconds:,.0f} calls/s")
-    if max(beside.own) > GOAL_S:
+    if longest_s > GOAL_S:
         print(f"MISSED: no turn takes more than {GOAL_S * 1000:.0f} ms")
-    return max(beside.own) <= GOAL_S
+    return longest_s <= GOAL_S
 
 
 if __name__ == "__main__":
