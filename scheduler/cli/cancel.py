@@ -32,7 +32,7 @@ def cancel_run(*, run_id: int, no_wait: bool, store: str | None, as_json: bool) 
     """End a run now, as cancelled; RUN is its number in `scheduler runs`.
 
     A function in a worker process or in a fleet is killed with the processes that it started; a call of a remote engine
-    is cancelled; a function in a thread goes on, and only its run ends. The breaker ignores the run. Exit status 1 if
+    is cancelled; a function in a thread continues, and only its run ends. The breaker ignores the run. Exit status 1 if
     the run has ended in another way meanwhile, or not within 5 seconds.
     """
     project = current_project(store=store)

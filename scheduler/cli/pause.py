@@ -31,7 +31,7 @@ def command(
 ) -> None:
     """Pause all timers of the store, or those of an environment or with a tag: no daemon claims them.
 
-    Runs in progress go on, and `timers run` still runs a timer. When the pause ends, each timer's misfire policy
+    Runs in progress continue, and `timers run` still runs a timer. When the pause ends, each timer's misfire policy
     decides about missed fire times, unless `resume --skip` ends it. Another pause of the same scope replaces this one.
     """
     project = current_project(store=store)

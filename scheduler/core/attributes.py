@@ -377,7 +377,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         read=trimmed,
         cell=lambda url: url or "",
         metavar="URL",
-        help="Address to which each run reports its begin and its end, as Healthchecks expects it; empty for none.",
+        help="Address to which each run reports its start and its end, as Healthchecks expects it; empty for none.",
         is_optional=True,
         # With it, another program could report in the timer's place.
         is_secret=True,
