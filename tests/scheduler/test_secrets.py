@@ -165,7 +165,9 @@ def test_functions_do_not_see_the_addresses_of_store_and_broker(command_line: Co
     command_line.write("cloud.py", f"{CLOUD}{code}\n\n\n@engine.define\ndef seen():\n    return SEEN\n")
     environ = {"SCHEDULER_STORE": "here.db", "SCHEDULER_BROKER": "redis://:secret@h", "SCHEDULER_PORT": "3001"}
     called = cli(command_line.folder, "call", "seen", "--json", **environ)
-    assert set(json.loads(called.stdout)) - {"SCHEDULER_RULES", "SCHEDULER_CONSOLE"} == {"SCHEDULER_PORT"}
+    assert set(json.loads(called.stdout)) - {"SCHEDULER_RULES", "SCHEDULER_CONSOLE", "SCHEDULER_HANDED_ON"} == {
+        "SCHEDULER_PORT"
+    }
     added = cli(command_line.folder, "timers", "add", "t", "--function", "seen", "--every", "60", **environ)
     assert added.returncode == 0, added.stderr
     assert (command_line.folder / "here.db").exists()
