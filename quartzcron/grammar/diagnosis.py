@@ -9,10 +9,8 @@ from ..errors import CronSyntaxError, Problem, echoed
 from ..fields import FIELDS
 from .likely_fix import (
     ZONES,
+    are_several,
     comment_place,
-    day_in_quartz,
-    day_in_spring,
-    first_number,
     has_command,
     is_eventbridge,
     is_instant,
@@ -21,12 +19,14 @@ from .likely_fix import (
     is_split_list,
     is_time,
     likely_fix,
+    may_lack_another_field,
     may_lack_seconds,
-    named_week_days,
+    nth_place,
     trailing_zone,
 )
 from .parser import FieldFault, read_field
 from .spelling import BRACKETS, QUOTES, blank_in_list, separator
+from .week_day_numbers import day_in_quartz, day_in_spring, first_number, is_by_name, named_week_days
 
 _SHAPE = "seconds minutes hours day-of-month month day-of-week [year]"
 _HASHED = "a key picks a value for H in CronExpression.hashed(text, key=…)"
@@ -81,6 +81,11 @@ def _other_kind_of_text(text: str) -> Problem | None:
     message, hint = "", ""
     if "||" in bare:
         message, hint = "these are several expressions", "quartzcron.schedules.from_text reads them"
+    elif are_several(bare):
+        message, hint = (
+            "these are several expressions",
+            "quartzcron.schedules.from_text reads them with || between them",
+        )
     elif is_interval(bare):
         message = "this is an interval of EventBridge" if bare[:5].lower() == "rate(" else "this is an interval"
         hint = "a cron expression names times; a timer takes an interval as every=SECONDS"
@@ -120,7 +125,8 @@ def _foreign_problem(words: list[Word]) -> Problem | None:
         return Problem(field=None, text=first[:5], column=column, message=message, hint=hint)
     last = trailing_zone([word for _, word in words])
     if last is not None:
-        message, hint = "a time zone is not part of the expression", f"give it as tz={echoed(last)}"
+        message = "a time zone is not part of the expression"
+        hint = f"give it as tz={echoed(last.rpartition('=')[2])}"
         return Problem(field=None, text=last, column=words[-1][0], message=message, hint=hint)
     if has_command([word for _, word in words]):
         message, hint = "a command is not part of the expression", "this is a crontab line"
@@ -141,7 +147,11 @@ def _list_problem(text: str, words: list[Word]) -> Problem | None:
 
 
 def _comment_problem(text: str) -> Problem | None:
-    """The problem of a comment, after a blank and `#`; without the blank it is a day of the week, as in FRI#3."""
+    """The problem of a comment, after a blank and `#`, or of `FRI #3`, which without the blank is a day of the week."""
+    place = nth_place(text)
+    if place is not None:
+        message, hint = "a blank ends a field", "the third Friday is written without blanks, as in FRI#3"
+        return Problem(field=None, text=text[place], column=place + 1, message=message, hint=hint)
     place = comment_place(text)
     if place is None:
         return None
@@ -168,6 +178,8 @@ def _count_problem(text: str, words: list[Word]) -> Problem:
         return Problem(field=None, text=rest.rstrip(), column=column, message=message, hint=f"they are {_SHAPE}")
     if len(words) == 5:
         message, hint = "5 fields, a Quartz expression has 6 or 7", "seconds field missing, as in a crontab line"
+        if may_lack_another_field([word for _, word in words]):
+            hint = f"they are {_SHAPE}"
         if any(_is_hash(word) for _, word in words):
             hint = f"seconds field missing, as in Jenkins; {_HASHED}"
         return Problem(field="seconds", text="", column=words[0][0], message=message, hint=hint)
@@ -215,17 +227,13 @@ def _day_problems(words: list[Word]) -> list[Problem]:
             else "put ? in one of them; for days of either kind use two expressions"
         )
         return [Problem(field=FIELDS[_WEEK_DAY].name, text=by_week, column=by_week_at, message=message, hint=hint)]
-    hint = "put ? here" if not _has_digit(by_week) else f"put ? here; {_numbering(words)}"
+    hint = "put ? here" if is_by_name(by_week) else f"put ? here; {_numbering(words)}"
     return [Problem(field=FIELDS[_MONTH_DAY].name, text=by_month, column=by_month_at, message=message, hint=hint)]
 
 
 def _is_broken(word: str) -> bool:
     """Whether a word was meant as `?`: in the wide form of Chinese and Japanese keyboards, or with text after it."""
     return word != "?" and word[0] in "?\N{FULLWIDTH QUESTION MARK}"
-
-
-def _has_digit(text: str) -> bool:
-    return any(char in "0123456789" for char in text)
 
 
 def _numbering(words: list[Word]) -> str:

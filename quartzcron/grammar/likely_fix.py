@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ..fields import MONTH_NAMES, WEEK_DAY_NAMES, WEEK_DAYS
+from ..fields import MONTH_NAMES, WEEK_DAY_NAMES
 from .parser import FieldFault, parse, read_field
 from .spelling import (
     BRACKETS,
@@ -19,6 +19,7 @@ from .spelling import (
     without_separator,
     without_stray_commas,
 )
+from .week_day_numbers import has_digit, is_by_name, is_nth_by_name, named_week_days, numbers
 
 _LONGEST = 500
 _MONTH_DAY, _MONTH, _WEEK_DAY = 3, 4, 5
@@ -37,7 +38,9 @@ ZONES = ("TZ=", "CRON_TZ=")
 _COMMENT = re.compile(r"(?:^|\s)(#)")
 
 # A zone as a last word: `Asia/Shanghai`, `UTC`, `+08:00`. A year or a day of the week never looks like one.
-_ZONE = re.compile(r"[A-Za-z]+/[A-Za-z][\w/+-]*|(?:UTC|GMT)(?:[+-]\d\d?(?::?\d\d)?)?|Z|[+-]\d\d:?\d\d", re.ASCII)
+_ZONE = re.compile(
+    r"(?:CRON_)?TZ=\S+|[A-Za-z]+/[A-Za-z][\w/+-]*|(?:UTC|GMT)(?:[+-]\d\d?(?::?\d\d)?)?|Z|[+-]\d\d:?\d\d", re.ASCII
+)
 # After the days of the week, where only a year is valid, an abbreviation such as CST is a zone too.
 _SHORT_ZONE = re.compile(rf"(?!(?:{'|'.join(WEEK_DAY_NAMES + MONTH_NAMES)})\b)[A-Z]{{3,5}}", re.ASCII)
 
@@ -57,8 +60,9 @@ _ON_CALENDAR = re.compile(
     re.IGNORECASE,
 )
 
-_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _COMMAND = re.compile(r"^[./~$]|\w/|\w\.\w+$", re.ASCII)
+_SPLIT_NTH = re.compile(r"\S# +[1-5]|\S +# *[1-5]", re.ASCII)
+_BETWEEN_EXPRESSIONS = re.compile(r"[;|\n]+|&&|\b(?:and|or)\b", re.IGNORECASE), re.compile(",")
 _WRITTEN_AS_WEEK_DAY = re.compile(r"(?:\d|[*?,/#LW-]|SUN|MON|TUE|WED|THU|FRI|SAT)+", re.IGNORECASE)
 
 
@@ -78,7 +82,7 @@ def likely_fix(text: str) -> str | None:
         bare = without_separator(bare.strip().strip(QUOTES), sign)
     if is_broken_list(bare):
         return None
-    bare = plain(bare).strip().strip(QUOTES).rstrip(",; \t\r\n").strip()
+    bare = plain(bare).strip().strip(QUOTES).rstrip(QUOTES + ",; \t\r\n").strip()
     if bare[:1] in BRACKETS:
         bare = bare.strip(BRACKETS + QUOTES).strip()
     if bare.upper().startswith(ZONES):
@@ -96,11 +100,29 @@ def likely_fix(text: str) -> str | None:
 def comment_place(text: str) -> int | None:
     """The index of the `#` that begins a comment; `#3` in the place of the days of the week is none."""
     found = _COMMENT.search(text)
-    if found is None:
+    if found is None or nth_place(text) is not None:
         return None
     place = found.start(1)
     is_week_day = text[place + 1 : place + 2].isdigit() and len(text[:place].split()) == _WEEK_DAY
     return None if is_week_day else place
+
+
+def nth_place(text: str) -> int | None:
+    """The index of the blank in `FRI #3` or `6# 3`, behind the fields; #3 may be a comment, or the third Friday."""
+    if len(text) > _LONGEST:
+        return None
+    found = _SPLIT_NTH.search(text)
+    if found is None or text[found.end() :].strip() or len(text[: found.start() + 1].split()) != _WEEK_DAY + 1:
+        return None
+    return text.index(" ", found.start())
+
+
+def are_several(text: str) -> bool:
+    """Whether a text is several expressions in a row, as in `0 0 8 * * ?; 0 0 9 * * ?`."""
+    if len(text) > _LONGEST:
+        return False
+    splits = (sign.split(text) for sign in _BETWEEN_EXPRESSIONS)
+    return any(len(parts) > 1 and all(_is_right(part.strip().strip(QUOTES)) for part in parts) for parts in splits)
 
 
 def is_split_list(text: str) -> bool:
@@ -173,8 +195,8 @@ def has_command(words: list[str]) -> bool:
     """Whether these are five fields and a command, as in a line of a crontab: `0 22 * * 1-5 root /usr/bin/backup`."""
     if len(words) <= _WEEK_DAY or not any(char.isalpha() for char in words[_WEEK_DAY]) or trailing_zone(words[:6]):
         return False
-    if len(words) == _WEEK_DAY + 1 and not _COMMAND.search(words[_WEEK_DAY]):
-        return False  # `0 0 8 * * Montag` may be Quartz's with a wrong day of the week
+    if len(words) == _WEEK_DAY + 1 and (words[_WEEK_DAY][0] == "?" or not _COMMAND.search(words[_WEEK_DAY])):
+        return False  # `0 0 8 * * Montag` and `0 0 8 * * ?|UTC` may be Quartz's with a wrong day of the week
     candidate = _from_crontab(words[:5])
     return candidate is not None and _is_right(candidate) and not _is_week_day(words[_WEEK_DAY])
 
@@ -228,13 +250,13 @@ def _with_a_question_mark(words: list[str]) -> str | None:
     if by_month == by_week == "?":
         return _with_days(words, "*", "?")
     # A day 0 exists only if the week counts from Sunday = 0, as in crontab and Spring.
-    named = named_week_days(by_week) if "0" in _numbers(by_week) else None
+    named = named_week_days(by_week) if "0" in numbers(by_week) else None
     if "?" in (by_month, by_week):
         return _with_days(words, by_month, named) if named else " ".join(words)
     if by_week == "*":
         return _with_days(words, by_month, "?")
     if by_month == "*":
-        by_name = by_week if not _has_digit(by_week) else named
+        by_name = by_week if is_by_name(by_week) else named
         return _with_days(words, "?", by_name) if by_name else None
     return None
 
@@ -246,14 +268,14 @@ def may_lack_seconds(words: list[str]) -> bool:
     minutes, hours, months = words[1], words[2], words[_MONTH]
     if hours != "*" or (minutes == "0" and months == "*"):
         return False
-    numbers = _numbers(minutes)
-    return bool(numbers) and not set("*/") & set(minutes) and all(int(number[-9:]) < 24 for number in numbers)
+    given = numbers(minutes)
+    return bool(given) and not set("*/") & set(minutes) and all(int(number[-9:]) < 24 for number in given)
 
 
 def _from_eventbridge(words: list[str]) -> str | None:
     """The fields of `cron(…)`, which begin with minutes; Quartz's own if only so the ? is in a day field."""
     if len(words) == 5:
-        return None if _has_digit(words[4]) else _from_crontab(words)
+        return _from_crontab(words) if is_by_name(words[4]) else None
     if len(words) != 6:
         return _completed(words)
     if "?" in (words[3], words[5]) and "?" not in (words[2], words[4]):
@@ -265,107 +287,26 @@ def _from_crontab(words: list[str]) -> str | None:
     """An expression of the five fields of a crontab line; None if both day fields are given, which Quartz lacks."""
     minutes, hours, by_month, months, by_week = words
     named = named_week_days(by_week)
+    if may_lack_another_field(words):
+        return None
     if "?" in (by_month, by_week):
         # With a ? the fields may be Quartz's without the seconds, which counts days from Sunday = 1.
-        return None if named is not None and _has_digit(by_week) else " ".join(["0", *words])
+        return None if named is not None and has_digit(by_week) else " ".join(["0", *words])
     if by_week == "*":
         return f"0 {minutes} {hours} {by_month} {months} ?"
-    if by_month != "*" or named is None:
-        return None
-    return f"0 {minutes} {hours} ? {months} {named}"
+    by_name = by_week if is_nth_by_name(by_week) else named
+    return f"0 {minutes} {hours} ? {months} {by_name}" if by_month == "*" and by_name else None
 
 
-def _with_days(words: list[str], by_month: str, by_week: str) -> str:
-    return " ".join([*words[:_MONTH_DAY], by_month, words[_MONTH], by_week, *words[_WEEK_DAY + 1 :]])
-
-
-# -- days of the week, numbered from Sunday = 0 or 7 --
-
-
-def named_week_days(text: str) -> str | None:
-    """Days of the week numbered from Sunday = 0 or 7, by name; None if names cannot express them.
-
-    >>> named_week_days("1-5"), named_week_days("0-7/2"), named_week_days("5L")
-    ('MON-FRI', 'SUN,TUE,THU,SAT', None)
-    """
-    days, names = 0, []
-    for item in text.split(","):
-        mask = _days_of(item)
-        if mask is None:
-            return None
-        days |= mask
-        names.append(_named_item(item))
-    named = ",".join(names)
-    if _reads_as(named, days):
-        return named
-    return ",".join(name for day, name in enumerate(WEEK_DAY_NAMES, 1) if days >> day & 1)
-
-
-def _days_of(item: str) -> int | None:
-    """The days of an item as Quartz's set; None if crontabs refuse it, or differ."""
-    base, slash, step = item.partition("/")
-    first_text, dash, last_text = base.partition("-")
-    if (slash and not step.isdigit()) or (slash and not dash and base != "*") or len(step) > 2 or step in ("0", "00"):
-        return None
-    if base == "7-7":
-        return None  # every day in Spring, Sunday in a crontab
-    if base == "*":
-        first, last = 0, 6
-    else:
-        start, end = _day(first_text), _day(last_text) if dash else _day(first_text)
-        if start is None or end is None:
-            return None
-        first, last = start, end if end >= start else end + 7
-    return sum({1 << day % 7 + 1 for day in range(first, last + 1, int(step or 1))})
-
-
-def _day(text: str) -> int | None:
-    if len(text) == 1 and text in "01234567":
-        return int(text)
-    number = WEEK_DAYS.names.get(text.upper())
-    return None if number is None else number - 1
-
-
-def _named_item(item: str) -> str:
-    """An item with names for its numbers, not for that of its step."""
-    base, slash, step = item.partition("/")
-    if base == "0-7" and not slash:
-        return "*"
-    first, dash, last = base.partition("-")
-    return "-".join(_day_name(day) for day in (first, last) if day) + slash + step if base != "*" or dash else item
-
-
-def _day_name(day: str) -> str:
-    return WEEK_DAY_NAMES[int(day) % 7] if day.isdigit() else day
-
-
-def _reads_as(text: str, days: int) -> bool:
+def may_lack_another_field(words: list[str]) -> bool:
+    """Whether five fields with `?` last may begin with seconds: `0 0 8 * ?`, else the 8th, may be 8 o'clock."""
+    if len(words) != 5 or words[4] != "?" or words[2] == "*":
+        return False
     try:
-        return bool(read_field(_WEEK_DAY, text) == (days, None))
+        return bool(read_field(2, words[2]))
     except FieldFault:
         return False
 
 
-def first_number(text: str) -> int | None:
-    """The first day that is given as a number."""
-    numbers = _numbers(text)
-    return int(numbers[0]) if numbers and len(numbers[0]) < 9 else None
-
-
-def day_in_quartz(number: int) -> str:
-    """The day of a number in Quartz, where Sunday is 1."""
-    return _DAYS[number - 1]
-
-
-def day_in_spring(number: int) -> str:
-    """The day of a number in Spring and crontab, where Sunday is 0 or 7."""
-    return _DAYS[number % 7]
-
-
-def _numbers(text: str) -> list[str]:
-    """The numbers of a list of values and ranges, without those of steps, of # and of names."""
-    return re.findall(r"(?<![\w#/])\d+(?!\w)", text, re.ASCII)
-
-
-def _has_digit(text: str) -> bool:
-    return any(char in "0123456789" for char in text)
+def _with_days(words: list[str], by_month: str, by_week: str) -> str:
+    return " ".join([*words[:_MONTH_DAY], by_month, words[_MONTH], by_week, *words[_WEEK_DAY + 1 :]])

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from unicodedata import category, normalize
+from unicodedata import category, decomposition, normalize
 
 from ..fields import MONTH_NAMES, WEEK_DAY_NAMES
 
@@ -27,6 +27,9 @@ _TYPOGRAPHY = str.maketrans({
 })  # fmt: skip
 # A sign without width between two characters may have been a blank, or nothing.
 _HIDDEN_BLANK = re.compile("\\S[\u200b\ufeff\u2060]\\S")
+
+# Digits whose place has a meaning: 1² is not 12, and ½ is not the step 1/2.
+_RAISED = ("<super>", "<sub>", "<fraction>")
 
 # Signs in the place of blanks, as in the address of a page or in a file of values separated by commas.
 _SEPARATORS = (",", ";", "+", "_", "|", "%20")
@@ -68,7 +71,7 @@ def plain(text: str) -> str:
 
 
 def _in_ascii(text: str) -> str:
-    if _HIDDEN_BLANK.search(text):
+    if _HIDDEN_BLANK.search(text) or any(decomposition(char).startswith(_RAISED) for char in text):
         return text
     text = _CHINESE_DAY.sub(lambda day: WEEK_DAY_NAMES["日一二三四五六".index(day[1].replace("天", "日"))], text)
     text = normalize("NFKC", text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY)

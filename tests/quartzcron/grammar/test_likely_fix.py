@@ -123,6 +123,15 @@ def test_the_fix_of_an_eventbridge_schedule_has_its_order_of_fields(
         ("0 0 8 * * 0", "0 0 8 ? * SUN"),
         ("0 0 8 ? * 6,0", "0 0 8 ? * SAT,SUN"),
         ("0 0 8 * * 7", None),
+        # the 8th of each month, or 8 o'clock with a field forgotten behind it
+        ("0 0 8 * ?", None),
+        ("0 0 8,20 * ?", None),
+        ("0 0 31 * ?", "0 0 0 31 * ?"),
+        ("15 10 * * ?", "0 15 10 * * ?"),
+        # a day by name is the same one in each dialect
+        ("0 0 8 * * MON#1", "0 0 8 ? * MON#1"),
+        ("0 8 * * fri#2", "0 0 8 ? * fri#2"),
+        ("0 0 8 * * 2#1", None),
         # a zone or a comment behind the fields
         ("0 1 * * * ? UTC", "0 1 * * * ?"),
         ("0 0 8 ? * MON America/New_York", "0 0 8 ? * MON"),
@@ -190,6 +199,14 @@ def test_a_text_that_was_copied_from_elsewhere_is_recognised(text: str, fix: str
         ("daily", "this is systemd's OnCalendar"),
         ("RRULE:FREQ=DAILY;BYHOUR=8", "this is a recurrence rule of iCalendar"),
         ("0 0 8 * * ? || 0 0 9 * * ?", "these are several expressions; quartzcron.schedules.from_text reads them"),
+        (
+            "0 0 8 * * ?; 0 0 9 * * ?",
+            "these are several expressions; quartzcron.schedules.from_text reads them with ||",
+        ),
+        ("0 0 8 * * ?\n0 0 9 ? * MON,FRI\n", "these are several expressions"),
+        ("0 0 8 ? * MON #3", "a blank ends a field; the third Friday is written without blanks, as in FRI#3"),
+        ("0 0 8 * ?", "5 fields, a Quartz expression has 6 or 7; they are seconds minutes hours"),
+        ("0 0 8 * * ? TZ=UTC", "a time zone is not part of the expression; give it as tz='UTC'"),
         ("0 22 * * 1-5 root /bin/true", "a command is not part of the expression; this is a crontab line"),
         ("0 0 8 * * ?\u200b", "invisible character"),
         ("0 0 8 * * ? CST", "a time zone is not part of the expression; give it as tz='CST'"),
@@ -309,7 +326,20 @@ def test_a_broken_question_mark_is_one_problem(text: str) -> None:
         ("0 8 * * * /bin/true", "0 0 8 * * ?"),
         # not a comment
         ("0 0 8 ? * #3", None),
-        ("0 0 8 ? * MON #3", "0 0 8 ? * MON"),
+        ("0 0 8 ? * MON #3", None),  # the third Monday, or a comment
+        ("0 0 8 ? * 6 #3", None),
+        ("0 0 8 ? * 6# 3", None),
+        ("0 0 8 ? * MON #30", "0 0 8 ? * MON"),
+        # not a crontab line with a command
+        ("0 0 8 * * ?|Europe/Berlin", None),
+        ("0 0 8 * * ?</cron>", None),
+        # digits that are raised are not those beside them
+        ("0 0 1² * * ?", None),
+        ("0 0 ½ * * ?", None),
+        ("0 0 8 1½ * ?", None),
+        # what stands around it in a program
+        ("'0 0 8 * * ?',", "0 0 8 * * ?"),
+        ("0 0 8 * * ? TZ=UTC", "0 0 8 * * ?"),
     ],
 )
 def test_an_expression_as_people_write_it_is_understood(text: str, fix: str | None) -> None:
