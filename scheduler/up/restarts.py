@@ -23,6 +23,9 @@ AFTER_REFUSAL_S = (2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 IS_SOUND_AFTER_S = 30.0
 #: On a loaded machine, a process may be silent for up to this many times the bound, or this many seconds.
 _MOST_PATIENCE, _MOST_PATIENCE_S = 4.0, 60.0
+#: A silent process is killed after as much again, and this, even if its successor is not ready: clients that it has
+#: accepted wait for it.
+_WITHOUT_SUCCESSOR_S = 30.0
 _MEMORY_EVERY_S, _MEMORY_NOT_AGAIN_S = 10.0, 60.0
 
 
@@ -111,7 +114,7 @@ class Place:
         self._refusals_in_a_row += 1
 
     def _is_sound(self, process: ChildProcess, now: float) -> bool:
-        """Whether to keep a process; one that overlaps is kept until its successor is ready."""
+        """Whether to keep a process; one that overlaps is kept until its successor is ready, or for a bounded time."""
         if (status := process.exit_status()) is not None:
             self._after_end(now, process)
             if not self._wants_another:
@@ -121,9 +124,11 @@ class Place:
             log.error("%s was killed, but the kernel has not ended it; going on without it", self.policy.name)
             self._start_at = now
             return False
+        patience_s = min(_MOST_PATIENCE_S, self.policy.silence_s * _patience())
         if self._wants_another:
+            self._kill_without_successor(process, patience_s)
             return True
-        if process.is_silent(min(_MOST_PATIENCE_S, self.policy.silence_s * _patience())):
+        if process.is_silent(patience_s):
             log.error("%s has not answered for %.0f s; starting another one", self.policy.name, process.silent_s)
             self._wants_another, self._start_at = True, now
             if self.policy.overlaps:
@@ -135,8 +140,20 @@ class Place:
             self._replaced += 1
         return True
 
+    def _kill_without_successor(self, process: ChildProcess, patience_s: float) -> None:
+        """Kill a process that stays silent although its successor has had time to become ready."""
+        if process.silent_s > 2 * patience_s + _WITHOUT_SUCCESSOR_S and not process.is_killed:
+            log.error(
+                "%s has not answered for %.0f s, and no other one is ready yet; killing it",
+                self.policy.name,
+                process.silent_s,
+            )
+            process.kill()
+
     def _after_end(self, now: float, process: ChildProcess) -> None:
-        self._replaced += 1
+        if not (self._wants_another and self.policy.overlaps):
+            # Otherwise it was counted when its successor was wanted.
+            self._replaced += 1
         if now - process.ready_at >= IS_SOUND_AFTER_S:
             self._ends_in_a_row = 0
         self._start_at = now + _of(AFTER_END_S, self._ends_in_a_row)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.up.process import CUT_S, ChildProcess
+from scheduler.up.restarts import Place, WatchPolicy
 from scheduler.up.stopping import AT_ONCE_S, DRAIN_S, has_had_its_time
 from scheduler.up.supervisor import status_of_failure
 from tests.scheduler.up_process import Up, children, cli, count_of, curl, up
@@ -89,3 +90,54 @@ def test_clients_of_a_replaced_process_that_hangs_do_not_wait_for_it_as_long_as_
     process.silent_s = silent_s
     assert not has_had_its_time(process, 100.0 + time_s - 0.1, 100.0 + DRAIN_S, silence_s=5.0)
     assert has_had_its_time(process, 100.0 + time_s, 100.0 + DRAIN_S, silence_s=5.0)
+
+
+class Silent:
+    """A process of a generation that is ready, and does not answer."""
+
+    ready: dict[str, str] | None
+    ready_at = began_at = 0.0
+    memory_bytes = 0
+
+    def __init__(self, *, is_ready: bool) -> None:
+        self.ready = {} if is_ready else None
+        self.silent_s = 0.0
+        self.is_killed = self.has_ended = False
+
+    def is_silent(self, bound_s: float) -> bool:
+        return self.silent_s > bound_s
+
+    def exit_status(self) -> int | None:
+        return -9 if self.has_ended else None
+
+    def cannot_be_killed(self, _: float) -> bool:
+        return False
+
+    def kill(self) -> None:
+        self.is_killed = True
+
+
+def test_a_silent_process_is_killed_even_if_no_other_one_becomes_ready(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Later than it would be replaced; the log says so, and it is counted once. The successor goes on starting."""
+    monkeypatch.setattr("scheduler.up.restarts._patience", lambda: 1.0)
+    first, successor = Silent(is_ready=True), Silent(is_ready=False)
+    processes = iter([first, successor])
+    place = Place(WatchPolicy("the web process", 5.0, 300.0), lambda _: next(processes))  # type: ignore[arg-type,return-value]
+    retired: list[object] = []
+    place.begin()
+    for now, silent_s in ((1.0, 0.0), (10.0, 5.1), (11.0, 39.9)):
+        first.silent_s = silent_s
+        place.tick(now, retired.append)
+    assert (first.is_killed, place.processes) == (False, [first, successor])
+    first.silent_s = 40.1
+    place.tick(12.0, retired.append)
+    assert first.is_killed
+    assert caplog.messages[-1] == "the web process has not answered for 40 s, and no other one is ready yet; killing it"
+    first.has_ended = True
+    place.tick(13.0, retired.append)
+    assert (retired, place.processes, place.take_replaced()) == ([first], [successor], 1)
+    successor.ready = {}
+    place.tick(14.0, retired.append)
+    assert (place.current, place.coming) == (successor, None)
