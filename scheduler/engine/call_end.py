@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import logging
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import UnfinishedResultError
 from ..functions.context import Call
-from ..functions.tracebacks import from_users_frame
+from ..functions.error_records import error_record
 from . import capture, failures
 from .failures import Failure, RefusedError
 from .threads import Work
 
 logger = logging.getLogger(__package__)
-
-#: The most characters of a traceback in the log, because a chain of 20,000 exceptions has megabytes.
-MAX_TRACEBACK = 65_536
 
 #: Returns the failure of an exception, and logs it.
 Fail = Callable[[BaseException], Failure]
@@ -60,24 +56,5 @@ def log(name: str, request_id: str, failed: Failure, error: BaseException | None
 def _log_traceback(name: str, request_id: str, error: BaseException, extra: dict[str, Any]) -> None:
     if not logger.isEnabledFor(logging.ERROR):
         return
-    text = _traceback_text(error)
-    exc_info: Any = (type(error), error, error.__traceback__)
     message, arguments = "%r failed [request %s]", (name, request_id)
-    record = logger.makeRecord(logger.name, logging.ERROR, __file__, 0, message, arguments, exc_info, extra=extra)
-    # Formatters use this text. They are called under the lock of their handler, where a __str__ that hangs would keep
-    # every thread from logging.
-    record.exc_text = text
-    logger.handle(record)
-
-
-def _traceback_text(error: BaseException) -> str:
-    pieces, length = [], 0
-    try:
-        for piece in traceback.TracebackException.from_exception(from_users_frame(error), compact=True).format():
-            pieces.append(piece)
-            length += len(piece)
-            if length > MAX_TRACEBACK:
-                break
-    except BaseException as failed:  # the exception's own code, which runs here for its text
-        pieces.append(f"(no traceback: {type(failed).__name__})")
-    return "".join(pieces)[:MAX_TRACEBACK].rstrip("\n")
+    logger.handle(error_record(logger, message, arguments, error, extra))

@@ -24,6 +24,7 @@ from ..errors import (
     is_named,
     is_refusal,
 )
+from ..functions.error_records import log_run_error
 
 _logger = logging.getLogger("scheduler.functions")
 
@@ -92,15 +93,19 @@ async def of_awaited(awaited: Awaitable[Any]) -> CallOutcome:
 
 
 def of_error(error: BaseException) -> CallOutcome:
-    """The end of a call that raised an exception."""
+    """The end of a call that raised an exception, which is logged unless it is a refusal or the time limit."""
     if isinstance(error, ArgumentError):
         return CallOutcome(Outcome.FAILED, Verdict.NEUTRAL, error_text(error))
     if isinstance(error, FunctionTimedOutError):
         return CallOutcome(Outcome.TIMED_OUT, Verdict.FAILURE, error_text(error))
     if isinstance(error, SchedulerError):
         return CallOutcome(Outcome.FAILED, Verdict.FAILURE, str(error)[:MAX_SHOWN])
-    verdict = Verdict.NEUTRAL if is_refusal(error) else Verdict.FAILURE
-    return CallOutcome(Outcome.FAILED, verdict, error_text(error))
+    if is_refusal(error):
+        return CallOutcome(Outcome.FAILED, Verdict.NEUTRAL, error_text(error))
+    # The event loop's task is cancelled at the limit or on request, which is no error of the function.
+    if not is_named(error, "CancelledError"):
+        log_run_error(error)
+    return CallOutcome(Outcome.FAILED, Verdict.FAILURE, error_text(error))
 
 
 def of_result(returned: object) -> CallOutcome:

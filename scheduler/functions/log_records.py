@@ -44,6 +44,8 @@ class _Writing(threading.local):
     is_written = False
     #: Whether it is a record of the service, which a handler of its own writes.
     is_own = False
+    #: The name of its logger.
+    logger = ""
     #: The level of text that is no record, if it is known.
     otherwise = ""
 
@@ -106,6 +108,11 @@ def is_shown_otherwise() -> bool:
     return _writing.is_own
 
 
+def is_of(logger: str) -> bool:
+    """Whether the text that is being written is a record of that logger."""
+    return _writing.logger == logger
+
+
 @contextmanager
 def printing(level: str) -> Iterator[None]:
     """Within the block, text that this thread writes to stderr has this level, unless it is of a record."""
@@ -130,24 +137,25 @@ def _is_own(name: str) -> bool:
 
 
 def _install() -> None:
-    logger: Any = logging.Logger
-    if logger.callHandlers is not _call_handlers:
-        _originals.update({name: getattr(logger, name) for name in _REPLACED})
+    # Once: what has replaced a method since then, as Sentry's SDK does, calls ours, so ours must not call that.
+    if not _originals:
+        _originals.update({name: getattr(logging.Logger, name) for name in _REPLACED})
         for name, replacement in _REPLACED.items():
-            setattr(logger, name, replacement)
+            setattr(logging.Logger, name, replacement)
 
 
 def _call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
     """Logger.callHandlers, with the followers of the record."""
     wanted = [follower for follower in list(_followers) if follower.wants(record)]
     is_own = bool(_own_handlers) and not wanted and _is_own(self.name)
-    before = _writing.level, _writing.is_written, _writing.is_own
+    before = _writing.level, _writing.is_written, _writing.is_own, _writing.logger
     _writing.level, _writing.is_written, _writing.is_own = level_name(record), False, is_own
+    _writing.logger = self.name
     try:
         _originals["callHandlers"](self, record)
         is_written = _writing.is_written
     finally:
-        _writing.level, _writing.is_written, _writing.is_own = before
+        _writing.level, _writing.is_written, _writing.is_own, _writing.logger = before
     if wanted:
         if not is_written:
             for follower in wanted:

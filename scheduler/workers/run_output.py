@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..core.log_limits import MAX_LINE_LENGTH, LineCutter, LineLimit
 from ..functions import log_records
+from ..functions.error_records import OF_RUNS
 from .run_threads import RunThreads
 from .worker_clock import monotonic_us
 
@@ -139,7 +140,12 @@ class RunStream(io.TextIOWrapper):
         super().__init__(self._bytes, encoding="utf-8", errors="replace", write_through=True)  # type: ignore[arg-type]
 
     def write(self, text: str) -> int:
-        """Write a text; text from a log handler gets the level of its record."""
+        """Write a text; text from a log handler gets the level of its record.
+
+        The traceback that ended the run is a line already (program.py), and is dropped.
+        """
+        if log_records.is_of(OF_RUNS):
+            return len(text)
         level = log_records.level_of_text(text, self._level)
         if level == self._level:
             return super().write(text)
@@ -175,5 +181,7 @@ class RunRecords:
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == OF_RUNS:
+            return
         for text in log_records.lines_of(record, self._formatter):
             self._output.add_line(log_records.level_name(record), text)

@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from scheduler.engine import Engine, LeanEngineError, call_end, capture, failures
+from scheduler.engine import Engine, LeanEngineError, capture, failures
 from scheduler.engine.typed_values import CloudObject
+from scheduler.functions import error_records
 from tests.scheduler.engine.real_server import serving
 from tests.scheduler.engine.wsgi_client import WITH_HOOK_KEY, WITH_KEY, Client
 from tests.waiting import PATIENCE_S, slowed
@@ -146,7 +147,7 @@ def test_a_large_text_of_an_exception_is_cut(caplog: pytest.LogCaptureFixture) -
     engine.define("f")(raising(ValueError("x" * 50_000_000)))
     text = Client(engine).call("f").json["error"]
     assert (len(text), text[-2:]) == (failures.MAX_TEXT + 1, "x…")
-    assert 1_000 < len(caplog.text) < 2 * call_end.MAX_TRACEBACK
+    assert 1_000 < len(caplog.text) < 2 * error_records.MAX_TRACEBACK
     engine.stop()
 
 
@@ -169,7 +170,7 @@ def test_a_chain_of_exceptions_is_logged_up_to_a_limit(caplog: pytest.LogCapture
         raise last
 
     assert Client(engine).call("f").status == 500
-    assert 1_000 < len(caplog.text) < 2 * call_end.MAX_TRACEBACK
+    assert 1_000 < len(caplog.text) < 2 * error_records.MAX_TRACEBACK
     engine.stop()
 
 

@@ -118,3 +118,22 @@ def test_a_record_whose_own_code_raises_is_a_line(message: object, arguments: tu
     """Neither its message nor its arguments have to have a text."""
     record = logging.LogRecord("shop", logging.INFO, __file__, 1, message, arguments, None)
     assert log_records.lines_of(record, logging.Formatter()) == lines
+
+
+def test_a_library_may_replace_the_same_method(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentry's SDK does, while functions load; a follower that comes after that gets each record once."""
+    ours = logging.Logger.callHandlers
+    reported: list[str] = []
+
+    def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
+        ours(self, record)
+        reported.append(record.getMessage())
+
+    monkeypatch.setattr(logging.Logger, "callHandlers", call_handlers)
+    later = Seen()
+    log_records.follow(later)
+    try:
+        logging.getLogger("shop").error("broken")
+    finally:
+        log_records.unfollow(later)
+    assert (seen.emitted, later.emitted, reported) == (["error broken"], ["error broken"], ["broken"])
