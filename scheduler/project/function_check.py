@@ -13,6 +13,7 @@ from ..core.timer import Environment, Timer
 from ..errors import ArgumentError, FunctionError, TargetError, listed
 from ..functions.binding import bind
 from ..functions.registry import Registry
+from .missing_target import missing_target
 from .project import Project, printing_to_stderr
 from .slow_loading import reporting_while_loading
 from .suggestions import did_you_mean
@@ -112,7 +113,7 @@ def check_function(project: Project, timer: Timer, target: str | None, *, instea
 def _warn_of_no_target(project: Project, timer: Timer) -> None:
     """Warn that a function was not checked, unless it is one of a remote engine."""
     if project.settings.for_environment(timer.environment).runs_what_is_served:
-        missing = f"there is neither a wsgi.py nor a cloud.py in {project.settings.folder}"
+        missing = missing_target(project.settings.folder)
         click.echo(f"Warning: the function {timer.function!r} was not checked: {missing}", err=True)
 
 

@@ -24,6 +24,7 @@ from .data_folder import OWN_FOLDER, make_own_folder
 from .handed_on import hand_on
 from .keys import KEYS_FILE, set_missing_keys
 from .missing_store import check_no_service_uses
+from .missing_target import DEFAULT_TARGETS, missing_target
 from .owners import check_owners
 from .setting_table import DEVELOPMENT
 from .settings import Settings, read_settings, wants_dotenv
@@ -32,10 +33,6 @@ from .withheld_variables import variables, withhold
 if TYPE_CHECKING:
     from ..functions.loading import Target
     from ..store.database import Store
-
-
-#: In this order, because the wsgi.py of a LeanEngine project imports its cloud.py.
-DEFAULT_TARGETS = ("wsgi.py", "cloud.py")
 
 
 #: SQLite's addresses of a database in memory, without slashes at their ends.
@@ -160,8 +157,7 @@ class Project:
         if name := self.target_name(given):
             return name
         raise TargetError(
-            f"there is neither a wsgi.py nor a cloud.py in {self.settings.folder}; name the file of your functions, "
-            "or write a cloud.py:\n\n"
+            f"{missing_target(self.settings.folder)}; name the file of your functions, or write a cloud.py:\n\n"
             "  from scheduler.engine import Engine\n\n"
             "  engine = Engine()\n\n"
             "  @engine.define\n"
