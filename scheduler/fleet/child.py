@@ -83,9 +83,11 @@ class FunctionProcess:
             self._opened()
         self._notes = Notes(self._folder / str(os.getpid()), self._opened)
         self._output = RunOutput(self._notes.print, wall_us)
+        # Others, such as files and error trackers, stay.
+        root = logging.getLogger()
+        root.handlers = [handler for handler in root.handlers if not _writes_to_standard_streams(handler)]
         sys.stdout, sys.stderr = self._output.stdout, self._output.stderr
         self._state = ProcessState()
-        logging.getLogger().handlers = []
         log_records.follow(RunRecords(self._output))
 
     def run(self, node: str, message: Message) -> None:
@@ -151,6 +153,12 @@ class FunctionProcess:
         if self._fleet is None:
             self._fleet = FleetRuns(Store(self._store_url, alerts=self._alerts))
         return self._fleet
+
+
+def _writes_to_standard_streams(handler: logging.Handler) -> bool:
+    """Whether a handler writes past the streams that make lines of runs."""
+    stream = getattr(handler, "stream", None)
+    return stream is not None and stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
 
 
 def _reopened(descriptor: int) -> int:
