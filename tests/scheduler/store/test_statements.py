@@ -26,7 +26,7 @@ def test_an_insert_of_many_rows_writes_each_once_and_in_order(store: Store, coun
     """SQLite gets fifty of them in one statement, and the rest one by one."""
     with store.writing() as connection:
         _ADD.execute(connection, _rows(count))
-        names = [name for (name,) in _NAMES.rows(connection, since=0)]
+        names = [name for (name,) in _NAMES.tuples(connection, since=0)]
         environments = set(connection.execute(select(changes.c.environment)).scalars())
     assert (names, environments) == ([f"t{at}" for at in range(count)], {"stage"})
 
@@ -34,9 +34,9 @@ def test_an_insert_of_many_rows_writes_each_once_and_in_order(store: Store, coun
 def test_a_query_fills_in_constants_and_parameters(store: Store) -> None:
     query = Query(select(literal_column("1"), bindparam("b", 2)).where(bindparam("c", 3) == 3))
     with store.reading() as connection:
-        assert [tuple(row) for row in query.rows(connection)] == [(1, 2)]
-        assert [tuple(row) for row in query.rows(connection, b=5)] == [(1, 5)]
-        assert list(query.rows(connection, c=4)) == []
+        assert [tuple(row) for row in query.tuples(connection)] == [(1, 2)]
+        assert [tuple(row) for row in query.tuples(connection, b=5)] == [(1, 5)]
+        assert list(query.tuples(connection, c=4)) == []
 
 
 def test_a_statement_about_some_rows_changes_only_those(store: Store) -> None:
@@ -44,9 +44,9 @@ def test_a_statement_about_some_rows_changes_only_those(store: Store) -> None:
     rename = Among(update(changes).values(name=bindparam("new")), changes.c.at)
     with store.writing() as connection:
         _ADD.execute(connection, _rows(3))
-        assert list(rename.run(connection, [0, 2], new="x")) == []
-        assert list(rename.run(connection, [], new="y")) == []
-        assert [name for (name,) in _NAMES.rows(connection, since=0)] == ["x", "t1", "x"]
+        assert list(rename.tuples(connection, [0, 2], new="x")) == []
+        assert list(rename.tuples(connection, [], new="y")) == []
+        assert [name for (name,) in _NAMES.tuples(connection, since=0)] == ["x", "t1", "x"]
 
 
 def test_an_error_of_the_driver_is_that_of_the_store(tmp_path: Path) -> None:
@@ -55,17 +55,17 @@ def test_an_error_of_the_driver_is_that_of_the_store(tmp_path: Path) -> None:
     lacking = Bulk(insert(runs), ("timer_id",))
     with Store(tmp_path / "store.db") as store:
         with pytest.raises(StoreUnavailableError, match="no such table"), store.reading() as connection:
-            missing.rows(connection)
+            missing.tuples(connection)
         with pytest.raises(IntegrityError, match="NOT NULL"), store.writing() as connection:
             lacking.execute(connection, [(1,)])
         with pytest.raises(StoreUnavailableError, match="closed database"):
             _read_from_closed(store)
         with store.reading() as connection:
-            assert list(_NAMES.rows(connection, since=0)) == []
+            assert list(_NAMES.tuples(connection, since=0)) == []
 
 
 def _read_from_closed(store: Store) -> None:
     with store.reading() as connection:
         driver: Any = connection.connection.dbapi_connection
         driver.close()
-        _NAMES.rows(connection, since=0)
+        _NAMES.tuples(connection, since=0)
