@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import select
 import signal
@@ -45,7 +46,7 @@ def kill(process: subprocess.Popen[bytes], mark: str) -> bool:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(process.pid, signal.SIGSTOP)
     give_up_at = time.monotonic() + _ENDS_S
-    descendants: set[int] = set(_listed_descendants(process.pid))
+    descendants: set[int] = set(_listed_descendants(process.pid, give_up_at))
     # At once, because reading the whole of /proc takes several milliseconds, and more on a busy machine.
     _kill_all(descendants)
     while living := [pid for pid in _descendants(process.pid) if _lives(pid)]:
@@ -114,10 +115,13 @@ def _children() -> dict[int, list[int]]:
     return children
 
 
-def _listed_descendants(pid: int) -> list[int]:
+def _listed_descendants(pid: int, give_up_at: float = math.inf) -> list[int]:
     """The descendants as the kernel lists them, where it does; some are missing if others end meanwhile."""
     descendants = [pid]
     for parent in descendants:
+        # Processes that keep forking may grow this list faster than it is read.
+        if time.monotonic() > give_up_at:
+            break
         with contextlib.suppress(OSError):
             for thread in os.listdir(f"/proc/{parent}/task"):  # noqa: PTH208 - a third of the time
                 descendants += map(int, _read(f"/proc/{parent}/task/{thread}/children").split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,6 +134,15 @@ def test_the_kernel_lists_the_descendants_of_a_process() -> None:
     finally:
         process_tree.kill(shell, "no mark")
     assert process_tree._listed_descendants(shell.pid) == []
+
+
+def test_the_list_of_descendants_that_keep_forking_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a kill would wait for as long as each process that is read has one more child."""
+    seconds = itertools.count()
+    monkeypatch.setattr(process_tree.os, "listdir", lambda path: ["1"])
+    monkeypatch.setattr(process_tree, "_read", lambda path: b"1")
+    monkeypatch.setattr(process_tree.time, "monotonic", lambda: float(next(seconds)))
+    assert process_tree._listed_descendants(1, give_up_at=2.5) == [1, 1, 1]
 
 
 def test_a_killed_process_that_has_not_ended_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
