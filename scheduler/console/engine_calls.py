@@ -36,9 +36,10 @@ class CallRefusedError(SchedulerError):
 
 
 class EngineAnswer(NamedTuple):
-    """The answer to a call: the result as JSON text, or the error; both None if the engine has not answered.
+    """The answer to a call: the result as JSON text, or the error.
 
-    `is_cut`: the result is longer than what is kept of it, so it is no JSON.
+    `is_cut`: the result is longer than what is kept of it, so it is no JSON. `is_from_engine`: the error is in the
+    words of the function or the engine, which are not translated; otherwise the engine has not answered.
     """
 
     result: str | None
@@ -46,6 +47,7 @@ class EngineAnswer(NamedTuple):
     request_id: str | None
     took_s: float
     is_cut: bool = False
+    is_from_engine: bool = True
 
 
 def engines_of(settings: Settings, served: Mapping[str, str]) -> Mapping[Environment, str]:
@@ -104,7 +106,7 @@ async def _sent(address: str, params: str, environment: Environment) -> EngineAn
         error = f"the engine does not answer ({type(failure).__name__})"
     took_s = time.monotonic() - began
     if error is not None:
-        return EngineAnswer(None, error, request_id, took_s)
+        return EngineAnswer(None, error, request_id, took_s, is_from_engine=False)
     return _read(status, body, request_id, took_s)
 
 

@@ -350,6 +350,14 @@ MESSAGES: tuple[tuple[str, str, str], ...] = (
         "ping_url = {}：应为最多 {} 个字符的地址，如 {}",
     ),
     ("pause", "a pause must end in the future, and {} is past", "暂停须在将来结束，{} 已过"),
+    ("call", "no engine is known that serves the functions of {}", "找不到为 {} 环境提供云函数的引擎"),
+    (
+        "call",
+        "{} calls are in progress already; try again when one of them has ended",
+        "已有 {} 个调用正在进行，请在其中一个结束后重试",
+    ),
+    ("call", "the engine has not answered within {} s", "引擎在 {} 秒内没有应答"),
+    ("call", "the engine does not answer ({})", "引擎没有应答（{}）"),
 )
 
 #: The fields of an expression, as messages name them.

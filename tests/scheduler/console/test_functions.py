@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import BoundedSemaphore, Thread
 from typing import Any
 
 import pytest
@@ -160,6 +160,23 @@ def test_a_call_that_cannot_be_sent_is_refused(called: Place, engine: Engine) ->
     assert "no engine is known" in browser.post(PAGE, **{"param-to": "x"}).text
     assert "scheduler up serves the console" in browser.get(PAGE).text
     assert (engine.received, calls_of(called)) == ([], [])
+
+
+def test_chinese_pages_say_in_chinese_why_there_is_no_answer(
+    called: Place, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But what a function says stays as it is, even if it says the same."""
+    engines, browser = called.app.extensions[EXTENSION].engines, called.browser()
+    browser.get(PAGE, lang="zh")
+    engine.status, engine.body = 400, b'{"code": 1, "error": "the engine does not answer (x)"}'
+    assert "the engine does not answer (x)" in browser.post(PAGE, **{"param-to": "x"}).text
+    engines[Environment.PRODUCTION] = "http://127.0.0.1:1"
+    assert "引擎没有应答（ConnectError）" in browser.post(PAGE, **{"param-to": "x"}).text
+    monkeypatch.setattr(engine_calls, "_MOST", 0)
+    monkeypatch.setattr(engine_calls, "_slots", BoundedSemaphore(0))
+    assert "已有 0 个调用正在进行" in browser.post(PAGE, **{"param-to": "x"}).text
+    engines.clear()
+    assert "找不到为 production 环境提供云函数的引擎" in browser.post(PAGE, **{"param-to": "x"}).text
 
 
 def test_a_viewer_calls_nothing(called: Place, engine: Engine) -> None:
