@@ -104,7 +104,8 @@ def test_a_failing_timer_is_alerted_once_and_so_is_its_recovery(tmp_path: Path) 
     with receiving() as receiver, up(project(tmp_path, receiver.url)) as running:
         (tmp_path / "broken").touch()
         assert cli(tmp_path, "timers", "add", "t", "--function", "work", "--every", "1", "--enable").returncode == 0
-        eventually(lambda: causes(receiver), lambda seen: seen[:1] == [("failed", 1)])
+        # On a busy machine a second run may have failed before the alert is sent, which counts both.
+        eventually(lambda: causes(receiver), lambda seen: [cause for cause, _ in seen] == ["failed"])
         # Killed between the answer of the target and its record, the courier would deliver the alert twice.
         eventually(lambda: states(tmp_path), ["delivered"].__eq__)
         first = courier_of(running)
