@@ -1,4 +1,4 @@
-"""Reads the version of a store's tables, and creates or migrates them with Alembic."""
+"""Reads the version of a store's tables, creates them, and migrates those of an older version with Alembic."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, column, inspect, select, table
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    column,
+    inspect,
+    select,
+    table,
+)
 
 from ..errors import StoreMigratedError, StoreUnavailableError, StoreVersionError
 from ..install import install_command
@@ -18,6 +29,14 @@ VERSION_TABLE = "scheduler_version"
 #: The version of the tables, as a part of other statements.
 VERSION = select(column("version_num")).select_from(table(VERSION_TABLE)).scalar_subquery()
 MIGRATIONS = Path(__file__).with_name("migrations")
+
+#: As Alembic defines it.
+_VERSIONS = Table(
+    VERSION_TABLE,
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
 
 log = logging.getLogger("scheduler.migration")
 
@@ -63,10 +82,24 @@ def check_upgrade(store: str, version: str | None, *, upgrades: bool) -> None:
 def upgrade(connection: Connection, store: str) -> None:
     """Create or migrate the tables, in a transaction that has the store's mutex."""
     # Another process may have created or migrated the store since its version was read.
-    if version_of(connection) is None:
+    version = version_of(connection)
+    if version is None:
         _refuse_foreign_tables(connection, store)
+        _create(connection)
+    elif version != schema.HEAD:
+        _migrate(connection)
+
+
+def _create(connection: Connection) -> None:
+    """Create the tables of this version at once, instead of those of the first version and all changes since."""
+    schema.metadata.create_all(connection, checkfirst=False)
+    _VERSIONS.create(connection, checkfirst=False)
+    connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} VALUES ('{schema.HEAD}')")
+
+
+def _migrate(connection: Connection) -> None:
     with _quiet("alembic"):
-        # Alembic takes a quarter of a second to import, so only a store that is not up to date does it.
+        # Alembic takes a quarter of a second to import, so only the store of an older version does it.
         from alembic import command
         from alembic.config import Config
 

@@ -23,7 +23,7 @@ def _machine_in_shanghai(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _ready_tables() -> Iterator[None]:
-    """Thousands of tests make a store; that takes the migrations 40 ms each time."""
+    """Thousands of tests make a store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "upgrade", make_tables)
         yield
@@ -38,7 +38,7 @@ def _shared_statements() -> Iterator[None]:
 
 @pytest.fixture
 def real_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new store is made by the migrations, as those of users are."""
+    """A store is created and migrated as those of users are."""
     monkeypatch.setattr(database, "upgrade", upgrade)
 
 

@@ -1,6 +1,6 @@
-"""The tables of new SQLite stores: made by the migrations once in a process of tests, and copied from then on.
+"""The tables of new SQLite stores: created once in a process of tests, and copied from then on.
 
-A test that is about the migrations has the fixture `real_migrations`.
+A test that is about creating or migrating tables has the fixture `real_migrations`.
 """
 
 from __future__ import annotations

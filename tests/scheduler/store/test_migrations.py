@@ -13,7 +13,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData, func, insert, inspect, select
+from sqlalchemy import Connection, MetaData, Table, func, insert, inspect, select, text
 from sqlalchemy.schema import CreateIndex
 
 from scheduler.core.run import Outcome
@@ -21,13 +21,13 @@ from scheduler.core.timer import Environment, Timer
 from scheduler.core.timestamps import EPOCH, instant
 from scheduler.core.triggers import Cron, Every
 from scheduler.errors import DuplicateTimerError, StoreUnavailableError, StoreVersionError
-from scheduler.store import schema
+from scheduler.store import schema, upgrade
 from scheduler.store.database import Store
 from scheduler.store.declaration_sync import synchronise
 from scheduler.store.log_lines import LineFilter, LogLines
 from scheduler.store.runs import RunHistory
 from scheduler.store.timers import TimerTable
-from scheduler.store.upgrade import MIGRATIONS, VERSION_TABLE, known_versions
+from scheduler.store.upgrade import MIGRATIONS, VERSION_TABLE, known_versions, version_of
 from tests.scheduler.postgres_server import Server
 
 AT = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
@@ -147,12 +147,68 @@ def test_a_store_of_any_version_has_the_tables_that_the_code_expects(url: str, v
             context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
             assert compare_metadata(context, schema.metadata) == []
             if connection.dialect.name == "sqlite":
-                kept = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql <> ''")
                 wanted = [CreateIndex(index) for table in schema.metadata.sorted_tables for index in table.indexes]
-                assert set(kept.scalars()) == {str(create.compile(connection)) for create in wanted}
+                assert index_definitions(connection) == {str(create.compile(connection)) for create in wanted}
         with store.writing() as connection:
             connection.execute(schema.runs.delete().where(schema.runs.c.id == 1))
             assert connection.execute(select(func.count()).select_from(schema.lines)).scalar() == 0
+
+
+def tables_of(store: Store) -> dict[str, Any]:
+    """All that a database knows of its tables, apart from the order of columns and their defaults.
+
+    The defaults of migrations are for rows that are there; every INSERT of the code names all columns.
+    """
+    with store.reading() as connection:
+        inspector = inspect(connection)
+        return {
+            table: {
+                "columns": {
+                    column["name"]: (str(column["type"]), column["nullable"], column.get("autoincrement"))
+                    for column in inspector.get_columns(table)
+                },
+                "primary key": inspector.get_pk_constraint(table),
+                "foreign keys": inspector.get_foreign_keys(table),
+                "unique": inspector.get_unique_constraints(table),
+                "checks": inspector.get_check_constraints(table),
+                "rows": connection.execute(select(func.count()).select_from(text(f'"{table}"'))).scalar(),
+            }
+            for table in inspector.get_table_names()
+        } | {"version": version_of(connection), "definitions of indexes": index_definitions(connection)}
+
+
+def index_definitions(connection: Connection) -> set[str]:
+    """The SQL of each index, with its condition."""
+    query = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql <> ''"
+    if connection.dialect.name == "postgresql":
+        query = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"
+    return set(connection.exec_driver_sql(query).scalars())
+
+
+@pytest.mark.usefixtures("real_migrations")
+def test_a_new_store_has_the_tables_that_all_migrations_make(url: str) -> None:
+    """It is created at once, by the present definitions."""
+    with Store(url) as store:
+        created = tables_of(store)
+        assert created.keys() > {"timers", "runs", VERSION_TABLE}
+        with store.writing() as connection:
+            for table in reversed([*schema.metadata.sorted_tables, Table(VERSION_TABLE, MetaData())]):
+                connection.exec_driver_sql(f'DROP TABLE "{table.name}"')
+    make(url, schema.HEAD, rows=())
+    with Store(url) as store:
+        assert tables_of(store) == created
+
+
+@pytest.mark.usefixtures("real_migrations")
+def test_a_process_killed_while_it_creates_the_tables_leaves_none(url: str) -> None:
+    """They are created in one transaction with their version."""
+    killed = patch.object(upgrade._VERSIONS, "create", side_effect=KeyboardInterrupt)
+    with killed, pytest.raises(KeyboardInterrupt):
+        Store(url)
+    with patch.object(Store, "_bring_up_to_date"), Store(url) as store, store.reading() as connection:
+        assert inspect(connection).get_table_names() == []
+    with Store(url) as store:
+        TimerTable(store).add([REPORT], now=instant(AT), quota=0)
 
 
 def timer_of_0005(number: int) -> dict[str, Any]:
