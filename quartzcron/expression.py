@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .text import describe, json_form, pydantic_schema
     from .wall import pattern
     from .wall.days import Layer
-    from .zones import dst_policies, lookup
+    from .zones import arguments
 else:
     dialects, errors, schedules = Lazy("dialects"), Lazy("errors"), Lazy("schedules")
     rrule_dialect, hashed = Lazy("dialects.rrule"), Lazy("grammar.hashed")
@@ -43,7 +43,7 @@ else:
     pattern = Lazy("wall.pattern")
     describe, json_form = Lazy("text.describe"), Lazy("text.json_form")
     pydantic_schema = Lazy("text.pydantic_schema")
-    dst_policies, lookup = Lazy("zones.dst_policies"), Lazy("zones.lookup")
+    arguments = Lazy("zones.arguments")
 
     def overload(signature):
         """Importing typing takes milliseconds, and only type checkers read the signatures."""
@@ -88,7 +88,9 @@ class CronExpression(CompiledExpression):
         if not isinstance(text, str):
             raise TypeError(f"a cron expression must be a str, got {type(text).__name__}")
         # A member of an enum, or of another subclass of str, formats as something else than its text.
-        return make(cls, text if type(text) is str else str.__str__(text), _zone_argument(tz), _policy_argument(dst))
+        plain = text if type(text) is str else str.__str__(text)
+        zone = None if tz is None else arguments.zone_argument(tz)
+        return make(cls, plain, zone, dst if dst is VIXIE else arguments.policy_argument(dst))
 
     @classmethod
     def is_valid(cls, text: object) -> bool:
@@ -395,22 +397,3 @@ def _make_layered(
 ) -> CronExpression:
     """Called by pickles of expressions with a calendar of working days."""
     return compiled.with_layers(make(cls, text, tz, dst), layers)
-
-
-def _zone_argument(tz: object) -> tzinfo | None:
-    if tz is None:
-        return None
-    if isinstance(tz, tzinfo):
-        return lookup.canonical(tz)
-    if isinstance(tz, str):
-        return lookup.named_zone(tz)
-    raise TypeError(f"tz must be a zone name or a tzinfo, got {type(tz).__name__}")
-
-
-def _policy_argument(dst: str) -> str:
-    if dst is not VIXIE:
-        if not isinstance(dst, str):
-            raise TypeError(f"dst must be {VIXIE!r} or {dst_policies.QUARTZ!r}, got {type(dst).__name__}")
-        if (dst, False) not in dst_policies.POLICIES:
-            raise errors.PolicyError(dst)
-    return dst

@@ -11,6 +11,8 @@ from collections import Counter
 from ..clock import Clock
 from ..store.database import Store
 from ..store.outage import Outage
+from .agenda import Agenda
+from .dispatch import Dispatch
 
 log = logging.getLogger("scheduler.daemon")
 
@@ -18,6 +20,8 @@ log = logging.getLogger("scheduler.daemon")
 SLOW_STORE_S, SLOW_TURN_S = 2.0, 5.0
 #: After this long, the log reports runs that wait to begin.
 LONG_WAIT_S = 10.0
+#: How often to check how long runs have been waiting to begin.
+LOOK_AT_WAITING_S = 2.0
 
 
 class Health:
@@ -70,6 +74,12 @@ class Health:
 
     # Workers
 
+    def look_at_waiting(self, dispatch: Dispatch, agenda: Agenda, monotonic: float) -> None:
+        """Check for how long runs have been waiting to begin, if it is time to."""
+        if monotonic >= agenda.look_at_waiting:
+            agenda.look_at_waiting = monotonic + LOOK_AT_WAITING_S
+            self.runs_wait(dispatch.waiting, dispatch.oldest_unbegun_s)
+
     def runs_wait(self, waiting: int, oldest_s: float) -> None:
         """Report that `waiting` runs wait to begin, the oldest one for `oldest_s`."""
         if oldest_s >= LONG_WAIT_S and not self._do_runs_wait:
@@ -90,7 +100,7 @@ class Health:
     # The loop
 
     def sleep_failed(self, error: Exception) -> None:
-        """Note that waiting for descriptors failed; the loop goes on, but is woken less precisely."""
+        """Note that waiting for descriptors failed; the loop still runs, but is woken less precisely."""
         self.faults["sleep"] += 1
         if str(error) != self._sleep_error:
             self._sleep_error = str(error)
@@ -103,7 +113,7 @@ class Health:
         self._turn_since = None
         if self._is_turn_slow:
             self._is_turn_slow = False
-            log.info("the daemon goes on")
+            log.info("the daemon is running again")
 
     @property
     def turn_s(self) -> float:

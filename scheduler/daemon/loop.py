@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ..claims.claims import Claims
@@ -20,7 +20,7 @@ from ..clock import Clock, SteadyClock, SystemClock
 from ..core.misfire import GRACE
 from ..core.run import Task
 from ..core.timer import Environment
-from ..errors import LeaseLostError, StoreError, StoreMigratedError, StoreUnavailableError
+from ..errors import StoreError, StoreMigratedError, StoreUnavailableError
 from ..executors import Executor, Report
 from ..store.database import Store
 from ..store.pause_table import PauseTable
@@ -32,6 +32,7 @@ from .agenda import Agenda
 from .cancellations import Cancellations
 from .claim_ahead import ClaimAhead
 from .claimer import Claimer
+from .collector import Collector
 from .dispatch import Dispatch
 from .events import Listener, log_breaker, log_unreadable
 from .finished_timers import FinishedTimers
@@ -45,19 +46,16 @@ from .run_pings import Messenger, RunPings
 from .sleeper import Sleeper
 from .store_calls import StoreCalls
 from .system_clock_setback import SystemClockSetback
+from .turn_errors import RETRY_S, TurnErrors
 from .upkeep import Upkeep
 from .watch import Watch
 
 log = logging.getLogger("scheduler.daemon")
 
-#: How long to wait before trying again when the store did not answer.
-RETRY_S = 0.5
 #: How long to wait after handing out tasks before claiming more: a worker may need the daemon's processor to begin.
 HEAD_START_S = 0.001
 #: How long where nothing more is due, unless a worker reports something before.
 WORKERS_FIRST_S = 0.004
-#: How often to check how long runs have been waiting to begin.
-LOOK_AT_WAITING_S = 2.0
 
 
 class Daemon:
@@ -117,6 +115,18 @@ class Daemon:
         self._health = Health(store, self._clock, retry_s=RETRY_S)
         self._watch = Watch(self._calls, store, self._clock, self._health)
         self._watch.guard(self._dispatch, self._claim_ahead)
+        self._collector = Collector(self._watch, self._dispatch, self._results, self._clock)
+        self._turn_errors = TurnErrors(
+            self._agenda,
+            self._claims,
+            self._claim_ahead,
+            self._collector,
+            self._dispatch,
+            self._health,
+            self._next_turn,
+            self._results,
+            self._upkeep,
+        )
 
     def run(self) -> None:
         """Take turns until `stop` is called; then wait for the runs in progress, and end the lease.
@@ -218,32 +228,13 @@ class Daemon:
         try:
             wait_s = self.step()
             self._run_pings.look()
-        except LeaseLostError as error:
-            log.warning("%s; registering again under a new id", error)
-            self._health.faults["lease"] += 1
-            self._claims.forget_unknown_commits()
-            self._claim_ahead.forget()
-            self._dispatch.unbegun.clear()
-            self._results.forget()
-            self._upkeep.is_registered = False
-            return 0.0
         except StoreMigratedError as error:
             log.error("%s", error)
             self.has_ended_itself = True
             self.stop()
             return 0.0
-        except StoreUnavailableError as error:
-            self._health.store_failed(str(error))
-            self._agenda.read_upcoming_at = 0.0
-            # The error may have ended the turn before it collected, and limits hold even without the store.
-            self._collect_locally()
-            return min(RETRY_S, self._next_turn.wait_without_store_s())
-        except Exception:
-            # A bug of this program must not stop other timers.
-            self._health.faults["unforeseen"] += 1
-            log.exception("unexpected error in the daemon; retrying in %g s", RETRY_S)
-            self._agenda.read_upcoming_at = 0.0
-            return RETRY_S
+        except Exception as error:
+            return self._turn_errors.handle(error)
         self._health.store_answered()
         return wait_s
 
@@ -262,7 +253,7 @@ class Daemon:
         self.gave_head_start = False
         self._read_wake_ups()
         # COLLECT
-        self._collect()
+        self._collector.collect()
         # LEASE
         self._upkeep.keep_lease(self._agenda, now, self._wake_socket.port, is_stopping=self._watch.is_stopping)
         self._pauses.look(self._agenda, now)
@@ -271,9 +262,7 @@ class Daemon:
             self._results.add(Report(ended=cancelled), self._clock.monotonic())
         self._agenda.is_left_to_others = False
         monotonic = self._clock.monotonic()
-        if monotonic >= self._agenda.look_at_waiting:
-            self._agenda.look_at_waiting = monotonic + LOOK_AT_WAITING_S
-            self._health.runs_wait(self._dispatch.waiting, self._dispatch.oldest_unbegun_s)
+        self._health.look_at_waiting(self._dispatch, self._agenda, monotonic)
         # CLAIM
         if not self._watch.is_stopping and self._may_claim(monotonic) and self._claimer.claim(now):
             return 0.0
@@ -331,20 +320,6 @@ class Daemon:
             self._dispatch.unbegun += tasks
         elif tasks:
             self._results.add(self._dispatch.hand_out(tasks, now), self._clock.monotonic())
-
-    # COLLECT
-
-    def _collect(self) -> None:
-        self._add_results(self._watch.take_reports())
-        self._add_results(self._dispatch.collect())
-
-    def _collect_locally(self) -> None:
-        self._add_results(self._watch.take_reports())
-        self._add_results(self._dispatch.collect_local())
-
-    def _add_results(self, reports: Iterable[Report]) -> None:
-        for report in reports:
-            self._results.add(report, self._clock.monotonic())
 
     # CLAIM
 
@@ -408,13 +383,13 @@ class Daemon:
 
     def _try_to_finish(self) -> bool:
         """Release tasks that have not begun and record those that have ended; False if the store does not answer."""
-        self._collect_locally()
+        self._collector.collect_locally()
         try:
             if self._upkeep.is_registered:
                 # If another file has replaced the store's, nothing is written to it.
                 self._store.check_in_place()
                 give_back_all(self._dispatch, self._claim_ahead, self._clock)
-                self._collect()
+                self._collector.collect()
                 self._recorder.record()
         except StoreUnavailableError as error:
             log.error("%s", error)

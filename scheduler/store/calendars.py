@@ -20,10 +20,11 @@ from ..errors import TimerError, UnknownCalendarError
 from .calendar_content import remember
 from .change_recording import Action, Author, NewChange, Subject, record_changes
 from .database import Store
+from .planned_timers import EditedTimer
 from .schema import calendars, timers
 from .stored_timer import StoredTimer
 from .timer_edits import NO_COUNTER, PlannedEdit
-from .timer_plan import EditedTimer, TimerPlan, carry_out
+from .timer_plan import TimerPlan, carry_out
 
 #: A calendar that is known for fewer days from now on is reported if timers use it.
 SOON_DAYS = 60

@@ -9,16 +9,14 @@ that was edited meanwhile is lost, and all is changed or nothing. A dry run ends
 from __future__ import annotations
 
 import gc
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, select
 
 from ..core import breaker
 from ..core.timer import Timer
@@ -30,8 +28,9 @@ from .claimed_fires import ClaimedFires
 from .database import Store
 from .entered_runs import enter_on_enable_of_many
 from .pauses import hold_changed
-from .schema import calendars, pauses, runs, timers
-from .statements import Among, Bulk
+from .planned_timers import AddedTimer, EditedTimer, RemovedTimer, add_timers, end_pauses, remove_timers, write_edits
+from .schema import calendars, timers
+from .statements import Among
 from .stored_timer import StoredTimer, stored_timer_of
 from .timer_changes import added, edited, removed
 from .timer_edits import NO_COUNTER, PlannedEdit, new_columns, planned_edit
@@ -41,38 +40,11 @@ _Result = TypeVar("_Result")
 FEW = 16
 #: A transaction that computes asks the server something this often, so that the server does not end it as idle.
 _COMPUTED_AT_ONCE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class EditedTimer:
-    """An edit that is planned: the timer before and after it, and what is written."""
-
-    stored: StoredTimer
-    after: StoredTimer
-    columns: Mapping[str, Any]
-    edit: PlannedEdit
-    changes: Sequence[NewChange]
-    rows: Sequence[ChangeRow]
-    #: The latest claimed fire time on which its next fire time depends.
-    claimed: datetime | None
-
-
-class AddedTimer(NamedTuple):
-    """A new timer that is planned."""
-
-    timer: Timer
-    columns: Mapping[str, Any]
-    change: NewChange
-    rows: Sequence[ChangeRow]
-    claimed: datetime | None
-
-
-class RemovedTimer(NamedTuple):
-    """A timer that is planned to be removed."""
-
-    stored: StoredTimer
-    change: NewChange
-    rows: Sequence[ChangeRow]
+_FIRE_AT = [column.name for column in timers.c].index("next_fire_at")
+_ALL = select(timers).order_by(timers.c.id)
+_OF_NAMES = Among(_ALL, timers.c.name)
+_OF_NAMES_LOCKED = Among(_ALL.with_for_update(key_share=True), timers.c.name)
+_IDS = Among(select(timers.c.environment, timers.c.name, timers.c.id), timers.c.name)
 
 
 #: Plans the edit of a timer; None leaves it as it is.
@@ -305,11 +277,10 @@ class TimerPlan:
 
     def write(self, connection: Connection) -> None:
         """Write what is planned, in its transaction."""
-        _remove(connection, [gone.stored.id for gone in self.removals])
-        _ADD.execute(connection, [tuple([new.columns[name] for name in NEW_COLUMNS]) for new in self.additions])
-        _write_edits(connection, self._stored, self.edits)
-        if self._frees:
-            _END_PAUSES.execute(connection, self._frees)
+        remove_timers(connection, [gone.stored.id for gone in self.removals])
+        add_timers(connection, self.additions)
+        write_edits(connection, self._stored, self.edits)
+        end_pauses(connection, self._frees)
         self._ids = ids_of_names(connection, [new.timer for new in self.additions])
         firing = [(self._ids[_key(new.timer)], new.timer) for new in self.additions if new.timer.enabled]
         firing += [(one.stored.id, one.edit.timer) for one in self.edits if one.edit.is_enabled_now]
@@ -357,69 +328,3 @@ def _differs_by_fire(one: Row[Any], other: Row[Any]) -> bool:
         and one[_FIRE_AT + 1 :] == other[_FIRE_AT + 1 :]
         and (one[_FIRE_AT] is None) is (other[_FIRE_AT] is None)
     )
-
-
-def _remove(connection: Connection, timer_ids: Sequence[int]) -> None:
-    """Delete the rows of timers that are locked."""
-    if timer_ids:
-        # SQLite may give their ids to later timers, which must not get their runs.
-        _LET_GO.execute(connection, timer_ids)
-        _DELETE.execute(connection, timer_ids)
-        _END_PAUSES.execute(connection, timer_ids)
-
-
-def _write_edits(
-    connection: Connection, stored: Mapping[int, tuple[Row[Any], StoredTimer]], edits: Sequence[EditedTimer]
-) -> None:
-    """Write the differing columns, in one statement for the timers in which the same ones differ."""
-    by_names: dict[tuple[str, ...], list[EditedTimer]] = defaultdict(list)
-    for each in edits:
-        by_names[tuple(each.columns)].append(each)
-    if len(by_names) > _MOST_STATEMENTS:
-        every = tuple(sorted({name for names in by_names for name in names}))
-        before = {each.stored.id: stored[each.stored.id][0]._mapping for each in edits}
-        rows = [(*({**before[each.stored.id], **each.columns}[name] for name in every), *_end(each)) for each in edits]
-        _update(every).execute(connection, rows)
-        return
-    for names, theirs in by_names.items():
-        _update(names).execute(connection, [(*each.columns.values(), *_end(each)) for each in theirs])
-
-
-def _end(edit: EditedTimer) -> tuple[int, int]:
-    """The new revision and the id of an edited timer, the last parameters of `_update`."""
-    return edit.stored.revision + 1, edit.stored.id
-
-
-@lru_cache(maxsize=64)
-def _update(names: tuple[str, ...]) -> Bulk:
-    written = (*names, "revision")
-    values = {name: bindparam(f"new_{name}", type_=timers.c[name].type) for name in written}
-    statement = update(timers).where(timers.c.id == bindparam("timer")).values(values)
-    return Bulk(statement, (*(f"new_{name}" for name in written), "timer"))
-
-
-#: The edits of one transaction are written in at most so many statements.
-_MOST_STATEMENTS = 16
-
-#: The columns that a new timer leaves at their defaults.
-_SET_LATER = {
-    "held",
-    "begun_runs",
-    "id",
-    "counter_run_id",
-    "counter_outcome",
-    "declared_in",
-    "declaration",
-    "suspended",
-}
-#: The columns of a new timer, in the order of the table.
-NEW_COLUMNS = tuple(column.name for column in timers.c if column.name not in _SET_LATER)
-_ADD = Bulk(insert(timers), NEW_COLUMNS)
-_FIRE_AT = [column.name for column in timers.c].index("next_fire_at")
-_ALL = select(timers).order_by(timers.c.id)
-_OF_NAMES = Among(_ALL, timers.c.name)
-_OF_NAMES_LOCKED = Among(_ALL.with_for_update(key_share=True), timers.c.name)
-_IDS = Among(select(timers.c.environment, timers.c.name, timers.c.id), timers.c.name)
-_LET_GO = Among(update(runs).where(runs.c.outcome.is_(None)).values(timer_id=None), runs.c.timer_id)
-_DELETE = Among(delete(timers), timers.c.id)
-_END_PAUSES = Among(delete(pauses), pauses.c.timer_id)

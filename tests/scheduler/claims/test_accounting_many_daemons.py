@@ -31,7 +31,8 @@ from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.timestamps import instant
 from scheduler.core.triggers import Cron
-from scheduler.daemon.loop import HEAD_START_S, RETRY_S, Daemon
+from scheduler.daemon.loop import HEAD_START_S, Daemon
+from scheduler.daemon.turn_errors import RETRY_S
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
 from scheduler.store.pause_table import PauseTable

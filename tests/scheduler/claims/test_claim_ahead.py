@@ -19,7 +19,8 @@ from scheduler.core.run import Outcome
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Cron
 from scheduler.daemon.claim_ahead import LEFTOVER_LEAD, MAX_LEAD, MIN_LEAD, Lead
-from scheduler.daemon.loop import HEAD_START_S, RETRY_S, WORKERS_FIRST_S, Daemon
+from scheduler.daemon.loop import HEAD_START_S, WORKERS_FIRST_S, Daemon
+from scheduler.daemon.turn_errors import RETRY_S
 from scheduler.errors import StoreUnavailableError
 from scheduler.store.database import Store
 from scheduler.store.pause_table import PauseTable

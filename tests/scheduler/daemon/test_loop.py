@@ -14,7 +14,8 @@ from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Kind, Outcome
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.triggers import Every
-from scheduler.daemon.loop import RETRY_S, Daemon
+from scheduler.daemon.loop import Daemon
+from scheduler.daemon.turn_errors import RETRY_S
 from scheduler.errors import FAILED, SHORT_CIRCUITED, StoreUnavailableError
 from scheduler.store.database import Store
 from scheduler.store.schema import daemons
@@ -400,7 +401,7 @@ def test_an_unforeseen_error_does_not_end_the_daemon(service: Service, monkeypat
         raise ZeroDivisionError
 
     with monkeypatch.context() as broken_for_a_while:
-        broken_for_a_while.setattr(service.daemon, "_collect", broken)
+        broken_for_a_while.setattr(service.daemon._collector, "collect", broken)  # type: ignore[union-attr]
         service.clock.advance(5)
         assert service.daemon.turn() > 0  # type: ignore[union-attr]
     service.settle()

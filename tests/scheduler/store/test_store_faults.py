@@ -16,7 +16,7 @@ from sqlalchemy import event
 
 from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.run import Outcome
-from scheduler.daemon.loop import RETRY_S
+from scheduler.daemon.turn_errors import RETRY_S
 from scheduler.store.database import Store
 from scheduler.store.outage import STEADY_S
 from scheduler.store.schema import lines, runs, timers
