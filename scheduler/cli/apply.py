@@ -16,10 +16,10 @@ from ..formats.changes import described
 from ..formats.json import print_json
 from ..formats.timer_lists import TimerListError
 from ..project.project import Project, current_project
-from ..store.change_recording import Author, Way
 from ..store.database import Store
 from ..store.statistics import has_live_daemon
 from ..store.timer_apply import Applied, Difference, ListEffect, WantedTimer, apply_timers
+from .author import by_user
 from .options import (
     environment_option,
     json_option,
@@ -72,7 +72,7 @@ def apply_list(*, file: str, prune: bool, dry_run: bool, no_check: bool, as_json
         raise TimerError(f"{TimerListError(problems)}{text}") if text else TimerListError(problems)
     wanted = [WantedTimer(line.timer, "enabled" in line.values) for line in timer_list.lines if line.timer]
     environments = {project.environment, *(timer.environment for timer, _ in wanted)} if prune else set()
-    by = Author.of_process(Way.COMMAND_LINE, given["why"])
+    by = by_user(given["why"])
     with _opened(project, dry_run=dry_run) as store:
         applied = apply_timers(
             store,

@@ -11,10 +11,10 @@ from ..core.timer import Timer
 from ..formats import display
 from ..formats.json import print_json
 from ..project.project import Project, current_project
-from ..store.change_recording import Author, Way
 from ..store.statistics import has_live_daemon
 from ..store.timers import TimerTable
 from .arguments import parse_past
+from .author import by_user
 from .options import environment_option, json_option, store_option
 
 
@@ -52,7 +52,7 @@ def backfill_timer(
     project = current_project(store=store, environment=environment)
     with project.open_store() as opened:
         timer = TimerTable(opened).get(name, project.environment).timer
-        by = Author.of_process(Way.COMMAND_LINE)
+        by = by_user()
         if start is None:
             count = cancel_backfill(opened, name, project.environment, by=by)
             _print_cancelled(timer, count, as_json=as_json)

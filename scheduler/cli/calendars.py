@@ -20,7 +20,7 @@ from ..formats.json import calendar_json, print_json
 from ..install import install_command
 from ..project.project import Project, current_project
 from ..store.calendars import SOON_DAYS, CalendarTable, MovedTimer, StoredCalendar
-from ..store.change_recording import Author, Way
+from .author import by_user
 from .options import json_option, store_option, why_option
 from .subcommands import Subcommands
 
@@ -71,7 +71,7 @@ def add(*, name: str, why: str, store: str | None, as_json: bool, **given: Any) 
     project = current_project(store=store)
     with project.open_or_create_store() as opened:
         table = CalendarTable(opened)
-        table.add(name, working_days, now=datetime.now(UTC), source=source, by=Author.of_process(Way.COMMAND_LINE, why))
+        table.add(name, working_days, now=datetime.now(UTC), source=source, by=by_user(why))
         _print(table.get(name), f"added {name}: {_described(working_days)}", as_json)
 
 
@@ -97,9 +97,7 @@ def edit(*, name: str, why: str, store: str | None, as_json: bool, **given: Any)
             made, source = kept.working_days, kept.source
             made = made if given["week"] is None else _checked({**made.to_json(), "week": given["week"]})
         working_days = _with_days(made, given)
-        moved = table.change(
-            name, working_days, now=datetime.now(UTC), source=source, by=Author.of_process(Way.COMMAND_LINE, why)
-        )
+        moved = table.change(name, working_days, now=datetime.now(UTC), source=source, by=by_user(why))
         stored = table.get(name)
     _print(stored, f"changed {name}: {_described(working_days)}", as_json)
     if not as_json:
@@ -162,7 +160,7 @@ def remove(*, name: str, why: str, store: str | None, as_json: bool) -> None:
     with project.open_store() as opened:
         table = CalendarTable(opened)
         stored = table.get(name)
-        table.remove(name, now=datetime.now(UTC), by=Author.of_process(Way.COMMAND_LINE, why))
+        table.remove(name, now=datetime.now(UTC), by=by_user(why))
     _print(stored, f"removed {name}", as_json)
 
 
@@ -275,7 +273,7 @@ def _print(calendar: StoredCalendar, text: str, as_json: bool) -> None:
         known = calendar.working_days.known_until
         click.echo(
             f"Warning: it is known until {known}, for less than {SOON_DAYS} days to come; if its days "
-            "hold for longer, say so with --known-until DATE",
+            "are valid for longer, give --known-until DATE",
             err=True,
         )
 

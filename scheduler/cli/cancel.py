@@ -13,10 +13,10 @@ from ..formats import display
 from ..formats.json import print_json, run_json
 from ..formats.run_zones import RunZones
 from ..project.project import current_project
-from ..store.change_recording import Author, Way
 from ..store.database import Store
 from ..store.runs import RunHistory
 from ..store.statistics import has_live_daemon
+from .author import by_user
 from .options import json_option, store_option
 
 #: How long to wait for the run to end, and how often to check.
@@ -37,7 +37,7 @@ def cancel_run(*, run_id: int, no_wait: bool, store: str | None, as_json: bool) 
     """
     project = current_project(store=store)
     with project.open_store() as opened:
-        run = request_cancel(opened, run_id, now=datetime.now(UTC), by=Author.of_process(Way.COMMAND_LINE))
+        run = request_cancel(opened, run_id, now=datetime.now(UTC), by=by_user())
         if not no_wait:
             run = _wait_for_end(opened, run)
         daemon_runs = has_live_daemon(opened)

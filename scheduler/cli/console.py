@@ -15,9 +15,9 @@ from ..errors import ConfigError
 from ..formats import display
 from ..formats.json import print_json, print_json_line
 from ..project.project import Project, current_project
-from ..store.change_recording import Author, Way
 from ..up.log_setup import log_to_stderr
 from ..up.sockets import listening_socket, local_url
+from .author import by_user
 from .options import json_option, store_option
 from .subcommands import Subcommands
 
@@ -151,7 +151,7 @@ def add_token(*, name: str, role: str, days: int | None, store: str | None, as_j
     project = current_project(store=store)
     lasts = None if days is None else timedelta(days=days)
     with project.open_or_create_store() as opened:
-        secret = _tokens(opened).add(name, role, now=_now(), lasts=lasts, by=Author.of_process(Way.COMMAND_LINE))
+        secret = _tokens(opened).add(name, role, now=_now(), lasts=lasts, by=by_user())
     if as_json:
         print_json({"name": name, "role": role, "token": secret})
     else:
@@ -207,7 +207,7 @@ def remove_tokens(*, name: str, store: str | None, as_json: bool) -> None:
     """Remove the token of a name, and its sessions and links."""
     project = current_project(store=store)
     with project.open_store() as opened:
-        removed = _tokens(opened).remove(name, now=_now(), by=Author.of_process(Way.COMMAND_LINE))
+        removed = _tokens(opened).remove(name, now=_now(), by=by_user())
     if not removed:
         raise ConfigError(f"there is no token {name!r}")
     if as_json:

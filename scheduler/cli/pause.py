@@ -12,10 +12,10 @@ from ..formats import display
 from ..formats.json import print_json
 from ..formats.pause_text import pause_json, pause_text
 from ..project.project import current_project
-from ..store.change_recording import Author, Way
 from ..store.pause_table import PauseTable
 from ..store.timer_pages import has_timer_of
 from .arguments import parse_instant
+from .author import by_user
 from .options import end_option, environment_filter, json_option, store_option, tag_filter, why_option
 
 
@@ -38,7 +38,7 @@ def command(
     end = None if until is None else parse_instant(until, project.settings.tz)
     with project.open_store() as opened:
         of = None if environment is None else Environment(environment)
-        by = Author.of_process(Way.COMMAND_LINE, why)
+        by = by_user(why)
         pause = PauseTable(opened).pause(of, tag, now=datetime.now(UTC), until=end, by=by)
         is_empty = pause.tag is not None and not has_timer_of(opened, of, pause.tag)
     tz = zone(project.settings.tz)

@@ -12,8 +12,8 @@ from ..formats import display
 from ..formats.json import print_json, timer_json
 from ..project.project import current_project
 from ..project.setting_table import ENVIRONMENTS
-from ..store.change_recording import Author, Way
 from ..store.timers import TimerTable
+from .author import by_user
 from .options import environment_option, json_option, max_timers_option, store_option, why_option
 from .timer_names import store_with_hints
 
@@ -33,7 +33,7 @@ def rename_timer(
     `runs`, `logs` and `timers history` also show its past under the old name.
     """
     project = current_project(store=store, environment=environment)
-    by = Author.of_process(Way.COMMAND_LINE, why)
+    by = by_user(why)
     with store_with_hints(project) as opened:
         entry = TimerTable(opened).rename(name, new_name, project.environment, now=datetime.now(UTC), by=by)
     if as_json:
@@ -66,7 +66,7 @@ def copy_timer(
 ) -> None:
     """Add a timer with the attributes of another one, disabled unless --enable is given."""
     project = current_project(store=store, environment=environment, max_timers=max_timers)
-    by = Author.of_process(Way.COMMAND_LINE, why)
+    by = by_user(why)
     with store_with_hints(project) as opened:
         timer = TimerTable(opened).get(name, project.environment).timer
         where = timer.environment if to is None else Environment(to)

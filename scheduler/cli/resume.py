@@ -11,8 +11,8 @@ from ..core.zone_names import zone
 from ..formats.json import print_json
 from ..formats.pause_text import pause_json
 from ..project.project import current_project
-from ..store.change_recording import Author, Way
 from ..store.pause_table import PauseTable
+from .author import by_user
 from .options import environment_filter, json_option, store_option, tag_filter, why_option
 
 
@@ -33,7 +33,7 @@ def command(
     project = current_project(store=store)
     with project.open_store() as opened:
         of = None if environment is None else Environment(environment)
-        by = Author.of_process(Way.COMMAND_LINE, why)
+        by = by_user(why)
         ended = PauseTable(opened).resume(of, tag, now=datetime.now(UTC), skip=skip, by=by)
     if as_json:
         tz = zone(project.settings.tz)

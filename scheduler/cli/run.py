@@ -17,12 +17,12 @@ from ..formats import display
 from ..formats.json import print_json, run_json
 from ..project.function_check import check_function
 from ..project.project import Project, current_project
-from ..store.change_recording import Author, Way
 from ..store.database import Store
 from ..store.runs import RunHistory
 from ..store.statistics import has_live_daemon
 from ..store.timers import TimerTable
 from .arguments import parse_params
+from .author import by_user
 from .options import environment_option, json_option, store_option, target_option
 from .run_wait import wait_for_end, why_not_ended
 from .timer_names import store_with_hints
@@ -56,7 +56,7 @@ def run_timer(
             check_function(project, replace(timer, params=own), given["target"], instead="run it")
 
         def request(now: datetime) -> int:
-            return request_run(opened, name, project.environment, now=now, params=own, by=_author())
+            return request_run(opened, name, project.environment, now=now, params=own, by=by_user())
 
         _request(opened, project, request, wait=wait, as_json=as_json)
 
@@ -76,14 +76,10 @@ def run_again(*, run_id: int, wait: bool, store: str | None, as_json: bool) -> N
         _request(
             opened,
             project,
-            lambda now: request_again(opened, run_id, now=now, by=_author()),
+            lambda now: request_again(opened, run_id, now=now, by=by_user()),
             wait=wait,
             as_json=as_json,
         )
-
-
-def _author() -> Author:
-    return Author.of_process(Way.COMMAND_LINE)
 
 
 def _request(store: Store, project: Project, request: Callable[[datetime], int], *, wait: bool, as_json: bool) -> None:

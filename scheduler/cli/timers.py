@@ -20,13 +20,13 @@ from ..formats.json import print_json, timer_json
 from ..project.function_check import check_function
 from ..project.project import Project, current_project
 from ..project.serving_record import outdated_services
-from ..store.change_recording import Author, Way
 from ..store.statistics import has_live_daemon
 from ..store.stored_timer import StoredTimer
 from ..store.timer_apply import ListEffect, WantedTimer, apply_timers
 from ..store.timers import TimerTable
 from .apply import apply_list
 from .arguments import parse_instant, parse_params
+from .author import by_user
 from .backfill import backfill_timer
 from .changes import show_history
 from .list import list_timers
@@ -88,11 +88,6 @@ def warn_of_outdated_services(project: Project) -> None:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def by_user(why: str) -> Author:
-    """The user of this command, as the author of a change."""
-    return Author.of_process(Way.COMMAND_LINE, why)
 
 
 @command.command("add", cls=DefinitionCommand)

@@ -24,10 +24,11 @@ from ..project.function_check import FunctionProblem, ProjectFunctions, load_fun
 from ..project.preview_sources import CallToCheck, PreviewSource
 from ..project.project import Project, current_project
 from ..store.chains import with_known_followers
-from ..store.change_recording import Author, Way
+from ..store.change_recording import Author
 from ..store.statistics import has_live_daemon
 from ..store.stored_timer import StoredTimer
 from ..store.timers import TimerTable
+from .author import by_user
 from .options import (
     environment_filter,
     environment_option,
@@ -82,7 +83,7 @@ def import_timers(*, file: str, enable: bool, dry_run: bool, no_check: bool, as_
         raise TimerListError(problems)
     timers = [replace(timer, enabled=enable or timer.enabled) for timer in timer_list.timers]
     if not dry_run:
-        _add(project, timers, Author.of_process(Way.COMMAND_LINE, given["why"]))
+        _add(project, timers, by_user(given["why"]))
     _print_added(project, timers, dry_run=dry_run, as_json=as_json)
     if print_zones(lines):
         warn_of_other_zone(project)

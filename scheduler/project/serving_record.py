@@ -85,7 +85,8 @@ def outdated_services(project: Project) -> list[str]:
     sentences = []
     for record in serving_records(project):
         if names := names_of_changed(record["sources"]):
-            sentences.append(outdated(names, _wall(record), reloads=record["reloads"]))
+            sentence = not_reloaded if record["reloads"] else outdated
+            sentences.append(sentence(names, _wall(record)))
     return sentences
 
 
@@ -104,12 +105,15 @@ def names_of_changed(sources: Mapping[str, Sequence[int]]) -> list[str]:
     return changed_names({path: Stamp(*at) for path, at in sources.items()})
 
 
-def outdated(names: Sequence[str], since: str, *, reloads: bool) -> str:
-    """The sentence about files that have changed since a service loaded them."""
-    if reloads:
-        serves = f"`scheduler up --reload` still serves what it loaded at {since}: see what it printed"
-        return f"{have_changed(names)}, but {serves}"
+def outdated(names: Sequence[str], since: str) -> str:
+    """The sentence about files that have changed since a service loaded them, for one that does not watch them."""
     return f"{have_changed(names)} since `scheduler up` loaded the functions at {since}: restart it, or use --reload"
+
+
+def not_reloaded(names: Sequence[str], since: str) -> str:
+    """The sentence about changed files that a service with --reload has not been able to load."""
+    serves = f"`scheduler up --reload` still serves what it loaded at {since}: see what it printed"
+    return f"{have_changed(names)}, but {serves}"
 
 
 def _wall(record: Mapping[str, Any]) -> str:

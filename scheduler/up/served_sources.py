@@ -40,7 +40,7 @@ class ServedSources:
         self._look_at = now + LOOK_EVERY_S
         names = names_of_changed(self._stamps)
         if names and names != self._said:
-            log.warning("%s; all processes go on with the earlier version", outdated(names, self._since, reloads=False))
+            log.warning("%s; all processes still run the earlier version", outdated(names, self._since))
         self._said = names
 
     def ended(self) -> None:
