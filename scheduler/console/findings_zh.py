@@ -131,7 +131,7 @@ CLAUSES: tuple[tuple[str, str], ...] = (
     # Runs
     ("none is held up", "没有受阻的执行"),
     (
-        "{} are claimed, and at most {} go on at once, so {} or more wait for a free worker: "
+        "{} are claimed, and at most {} run at once, so {} or more wait for a free worker: "
         "raise max_workers, or lower the limits of functions that hang",
         "已领取 {} 次，最多同时执行 {} 次，所以至少 {} 次在等待空闲的工作进程：请增大 max_workers 或减小时限",
     ),

@@ -43,7 +43,7 @@ MESSAGES: dict[Outcome, str] = {
     Outcome.TIMED_OUT: TIMED_OUT,
     Outcome.SHORT_CIRCUITED: SHORT_CIRCUITED,
     Outcome.MISFIRED: "missed: no daemon was running, or it was too busy, or the timer was paused",
-    Outcome.SKIPPED_OVERLAP: "skipped: the last run of this timer was still going on, or waiting for a free worker",
+    Outcome.SKIPPED_OVERLAP: "skipped: the last run of this timer was still in progress, or waiting for a free worker",
     Outcome.ABANDONED: "abandoned: the daemon stopped before the run ended, so it is unknown how far the function came",
     Outcome.CANCELLED: "cancelled on request",
 }

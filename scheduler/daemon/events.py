@@ -52,7 +52,7 @@ def log_unreadable(name: str, environment: str, reason: str) -> None:
 
 def log_abandoned(rows: Sequence[Row[Any]]) -> None:
     """Log how many runs were abandoned, and the first of them."""
-    log.warning("abandoned %d runs of daemons that are gone", len(rows))
+    log.warning("abandoned %d runs of daemons that have ended", len(rows))
     for row in rows[:MOST_LOGGED]:
         about = {name: row._mapping[name] for name in ("request_id", "timer", "function", "environment")}
         log.warning("abandoned run %d of %s", row.id, row.timer, extra={**about, "run_id": row.id})

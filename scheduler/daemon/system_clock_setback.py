@@ -38,7 +38,7 @@ class SystemClockSetback:
             return True
         is_ahead = ahead_s > 1
         if is_ahead and not self._is_ahead:
-            log.warning("the system clock was set back by %.0f s; going on slowly until it has caught up", ahead_s)
+            log.warning("the system clock was set back by %.0f s; continuing slowly until it has caught up", ahead_s)
         elif self._is_ahead and not is_ahead:
             log.info("the system clock has caught up")
         self._is_ahead = is_ahead

@@ -101,5 +101,5 @@ class Upkeep:
             log_abandoned(abandoned)
             self._claims.passed_over.update((row.environment, outcome_without_daemon(row)) for row in abandoned)
         if adopted:
-            log.info("adopted %d runs of daemons that are gone", len(adopted))
+            log.info("adopted %d runs of daemons that have ended", len(adopted))
             self._dispatch.adopt(adopted)

@@ -236,7 +236,7 @@ def _check_runs(store: Store, now: datetime, places: int | None) -> Finding:
         if places and claimed > places:
             return Finding.warning(
                 "runs",
-                f"{claimed} are claimed, and at most {places} go on at once, so {claimed - places} or more wait for a "
+                f"{claimed} are claimed, and at most {places} run at once, so {claimed - places} or more wait for a "
                 "free worker: raise max_workers, or lower the limits of functions that hang",
             )
         return Finding.ok("runs", "none is held up")

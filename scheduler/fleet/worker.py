@@ -187,4 +187,4 @@ def _exit_text_from(message: str) -> str:
 
 
 def _text_of(status: int | None) -> str:
-    return "the worker process is gone" if status is None else process_tree.exit_text(status)
+    return "the worker process has ended" if status is None else process_tree.exit_text(status)

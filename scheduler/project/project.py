@@ -110,7 +110,7 @@ class Project:
         settings = self.settings
         if settings.store.rstrip("/") in _IN_MEMORY:
             raise StoreUnavailableError(
-                f"{settings.origin('store')}: a store in memory is gone with the command that made it; name a file"
+                f"{settings.origin('store')}: a store in memory ends with the command that made it; name a file"
             )
         if (path := self.store_file) is not None:
             check_owners(settings.folder, path, *([path.parent] if path.parent.name == OWN_FOLDER else []))

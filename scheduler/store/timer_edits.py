@@ -128,7 +128,7 @@ def _changed(stored: StoredTimer, changes: Mapping[str, Any]) -> Timer:
         check_roll(timer.roll, timer.calendar)
     if timer.name != stored.timer.name and stored.declared_in is not None and not stored.has_vanished:
         raise TimerError(
-            f"timer {stored.timer.name!r} is declared with @engine.timer, where its name stands; change it there",
+            f"timer {stored.timer.name!r} is declared with @engine.timer, which gives its name; change it there",
             field="name",
         )
     return timer

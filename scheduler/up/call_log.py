@@ -106,7 +106,7 @@ class CallLogWriter:
                 self._write()
                 self._prune()
             except Exception:  # if the thread ended here, no later line would be written
-                log.exception("unexpected error in the log of calls; going on")
+                log.exception("unexpected error in the log of calls; continuing")
         # Lines that were added after the last round, and lines that then had room.
         while self._write():
             pass

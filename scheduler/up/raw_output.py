@@ -99,5 +99,5 @@ class RawOutputReader:
                         if descriptor in self._pipes:
                             self._read(descriptor)
             except Exception:
-                log.exception("what subprocesses print could not be read; going on in %g s", _AFTER_FAULT_S)
+                log.exception("what subprocesses print could not be read; continuing in %g s", _AFTER_FAULT_S)
                 time.sleep(_AFTER_FAULT_S)

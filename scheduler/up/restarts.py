@@ -121,7 +121,7 @@ class Place:
                 log.error("%s ended with status %d; starting another one%s", self.policy.name, status, self._when(now))
             return False
         if process.cannot_be_killed(now):
-            log.error("%s was killed, but the kernel has not ended it; going on without it", self.policy.name)
+            log.error("%s was killed, but the kernel has not ended it; continuing without it", self.policy.name)
             self._start_at = now
             return False
         patience_s = min(_MOST_PATIENCE_S, self.policy.silence_s * _patience())

@@ -94,7 +94,7 @@ class Supervisor:
                     status = self._turn()
                 except Exception:
                     # A bug of this program must not stop the processes that serve.
-                    log.exception("unexpected error in the supervisor; going on in %g s", _AFTER_FAULT_S)
+                    log.exception("unexpected error in the supervisor; continuing in %g s", _AFTER_FAULT_S)
                     time.sleep(_AFTER_FAULT_S)
                     continue
                 if status is not None:

@@ -194,7 +194,7 @@ def test_runs_that_wait_for_a_free_worker_are_counted(store: Store) -> None:
 
     assert found(3).severity is Severity.OK
     assert found(2).severity is Severity.WARNING
-    assert "3 are claimed, and at most 2 go on at once, so 1 or more wait for a free worker" in found(2).text
+    assert "3 are claimed, and at most 2 run at once, so 1 or more wait for a free worker" in found(2).text
 
 
 def test_an_open_breaker_is_listed_with_its_error(store: Store) -> None:

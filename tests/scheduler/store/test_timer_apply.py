@@ -162,6 +162,6 @@ def test_a_name_that_is_taken_is_refused(store: Store) -> None:
         table.rename("a", "b", now=START)
     with pytest.raises(TimerError, match="leading or trailing whitespace"):
         table.rename("a", " c", now=START)
-    with pytest.raises(TimerError, match=r"'b' is declared with @engine.timer, where its name stands"):
+    with pytest.raises(TimerError, match=r"'b' is declared with @engine.timer, which gives its name"):
         table.rename("b", "c", now=START)
     assert [entry.timer.name for entry in table.list()] == ["a", "b"]
