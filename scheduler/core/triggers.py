@@ -332,6 +332,10 @@ class Every(Trigger):
             return None
 
     def __str__(self) -> str:
+        # Not in days, which are those of a calendar.
+        for unit_s, unit in ((3_600, "h"), (60, "min")):
+            if self.seconds % unit_s == 0:
+                return f"every {self.seconds // unit_s} {unit}"
         return f"every {self.seconds} s"
 
 

@@ -200,7 +200,7 @@ CASES: Mapping[str, Case] = {
     "a calendar that nobody has added": Case({**DAILY, "calendar": "nowhere"}, "no calendar 'nowhere'"),
     "a calendar with an interval of seconds": Case(
         {**EVERY, "calendar": "firm"},
-        "a calendar goes with a trigger that fires on days of a time zone, unlike 'every 60 s'",
+        "a calendar goes with a trigger that fires on days of a time zone, unlike 'every 1 min'",
     ),
     "a calendar on which it never fires": Case(
         {"cron": "0 0 8 ? * MON-FRI", "tz": "UTC", "calendar": "firm", "roll": "only_off"}, "never fires after"

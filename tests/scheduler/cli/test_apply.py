@@ -33,7 +33,7 @@ def test_a_list_is_applied(cli: CommandLine) -> None:
     """The difference is printed; the second time there is none."""
     first = cli.run("timers", "apply", "timers.csv", "--why", "as in the repository")
     assert first.stdout.splitlines() == [
-        "+ one in production: added calls hello, every 60 s, disabled",
+        "+ one in production: added calls hello, every 1 min, disabled",
         "+ two in production: added calls hello, every 90 s",
         "2 added, 0 changed, 0 unchanged",
     ]

@@ -45,11 +45,11 @@ def test_each_command_is_recorded(cli: CommandLine) -> None:
     )
     text = cli.run("timers", "history", "hello").stdout
     for part in (
-        "added calls hello, every 60 s, disabled (a trial)",
+        "added calls hello, every 1 min, disabled (a trial)",
         "enabled (as agreed)",
         "changed limit_s 15.0 → 30.0, tags none → a, b",
         "renamed from greeting",
-        "removed calls hello, every 60 s, disabled (over)",
+        "removed calls hello, every 1 min, disabled (over)",
     ):
         assert part in text
     assert len(text.splitlines()) == 7

@@ -21,7 +21,7 @@ def test_a_timer_is_added_disabled_and_the_command_that_enables_it_is_printed(co
     """The specification's rule."""
     command_line.write("cloud.py", CLOUD)
     output = command_line.run("timers", "add", "greeting", *EVERY).stdout
-    assert "added greeting: calls hello in production, every 60 s" in output
+    assert "added greeting: calls hello in production, every 1 min" in output
     assert "it is disabled; enable it with:" in output
     assert output.rstrip().endswith("timers enable greeting")
     (timer,) = command_line.json("timers", "list")

@@ -100,7 +100,7 @@ def test_the_same_trigger_counts_once_and_nested_ones_are_one_list() -> None:
     """In the order in which they were given."""
     one, two = Cron("0 0 8 * * ?", "UTC"), Every(60)
     assert AnyOf(one, AnyOf(two, one)) == AnyOf(one, two)
-    assert str(AnyOf(one, two)) == "0 0 8 * * ? (UTC) or every 60 s"
+    assert str(AnyOf(one, two)) == "0 0 8 * * ? (UTC) or every 1 min"
     assert (AnyOf(one, two).tz, AnyOf(one, Cron("0 0 8 * * ?", "Asia/Tokyo")).tz) == ("UTC", None)
 
 

@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import example, given
+from hypothesis import strategies as st
 from sqlalchemy import update
 
 from scheduler.cli import program
+from scheduler.core.intervals import seconds_of
 from scheduler.core.timer import Environment, Timer
 from scheduler.core.trigger_kinds import TRIGGERS, UnreadableTrigger, plugins, read_trigger, trigger_kind
 from scheduler.core.triggers import Cron, Every, Trigger
@@ -169,6 +172,16 @@ def minutes(text: str, tz: str = "UTC") -> Any:
 
 
 # The table
+
+
+@given(st.one_of(st.integers(1, 10_000), st.integers(1, 1_000).map(lambda n: n * 3_600), st.integers(1, 31_622_400)))
+@example(86_400)
+@example(5_400)
+def test_the_words_of_an_interval_are_read_as_that_interval(seconds: int) -> None:
+    """Hours and minutes where they divide it; a day is one of the calendar."""
+    words = str(Every(seconds))
+    assert seconds_of(words.removeprefix("every ")) == seconds
+    assert words.rsplit(maxsplit=1)[-1] == ("h" if seconds % 3_600 == 0 else "min" if seconds % 60 == 0 else "s")
 
 
 def test_the_kinds_of_the_table_come_back_from_their_json() -> None:

@@ -266,7 +266,7 @@ def test_a_declared_timer_of_an_older_version_is_as_declared(url: str) -> None:
         assert TimerTable(store).get("t", Environment.STAGE).timer.trigger == Every(90)
         changed = replace(declared, trigger=Every(60))
         (change,) = synchronise(store, [changed], Environment.STAGE, now=instant(AT))
-        assert str(change) == "changed the timer 't', disabled: trigger every 90 s → every 60 s"
+        assert str(change) == "changed the timer 't', disabled: trigger every 90 s → every 1 min"
 
 
 @pytest.mark.parametrize("version", ["0001", "0005"])
