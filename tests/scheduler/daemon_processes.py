@@ -104,7 +104,8 @@ class DaemonGroup:
 
     def __init__(self, url: str, folder: Path, functions: str = "", *, broker: str = "") -> None:
         self.url, self.folder, self.broker = url, folder, broker
-        self.store = Store(url)
+        # The test's own connections: a server may be slow to answer on a busy machine; daemons have the usual limit.
+        self.store = Store(url, timeout_s=60)
         self.notes_file = folder / "notes"
         (folder / "cloud.py").write_text(CLOUD + functions)
         self.daemons: list[subprocess.Popen[str]] = []

@@ -99,13 +99,16 @@ def test_a_service_that_is_killed_at_random_moments_loses_and_doubles_nothing(tm
             fire_time += SECOND
     firsts = Counter((run.timer, time) for run in runs if run.attempt == 1 for time in fire_times(run))
     doubled = {key for key, count in noted.items() if count > 1 and key[0].startswith("at_most_once")}
-    lost = {key for key in due if key not in noted and key[0].startswith("at_least_once")}
+    # A run that had not begun at SIGTERM, and whose timer had fired again, waits for the next daemon.
+    waiting = {(run.timer, time) for run in runs if run.outcome is None for time in fire_times(run)}
+    lost = {key for key in due - waiting if key not in noted and key[0].startswith("at_least_once")}
     abandoned = sum(run.outcome is Outcome.ABANDONED for run in runs)
     print(
         f"seed {seed}: {ROUNDS} kills; due {len(due)}, fired {sum(noted.values())}, "
         f"abandoned {abandoned}, doubled {len(doubled)}, lost {len(lost)}"
     )
-    assert not [run for run in runs if run.outcome is None]
+    assert not [run for run in runs if run.outcome is None and (run.is_claimed or run.started_at)]
+    assert not {key for key in waiting & noted.keys() if key[0].startswith("at_most_once")}
     assert set(firsts) == due
     assert set(firsts.values()) == {1}
     assert not doubled
