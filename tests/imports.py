@@ -17,7 +17,8 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def modules(package: str) -> dict[str, Path]:
+@cache
+def modules(package: str) -> Mapping[str, Path]:
     """The files of a package by module name, except migrations, which Alembic runs."""
     paths = (path for path in sorted((ROOT / package).rglob("*.py")) if "migrations" not in path.parts)
     return {module_name(path): path for path in paths}
@@ -25,7 +26,15 @@ def modules(package: str) -> dict[str, Path]:
 
 def statements(path: Path) -> Iterator[tuple[str, str]]:
     """Each name that an import statement imports as (module, name), with relative imports resolved."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    return _statements(_nodes(path), path)
+
+
+def _nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def _statements(nodes: list[ast.AST], path: Path) -> Iterator[tuple[str, str]]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -38,9 +47,10 @@ def imported(path: Path) -> Iterator[tuple[str, str]]:
 
     The texts are names of modules, such as the program of `python -m`, and the arguments of Lazy and import_module.
     """
-    yield from statements(path)
+    nodes = _nodes(path)
+    yield from _statements(nodes, path)
     own = module_name(path)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value and "." in own:
             yield node.value.partition(":")[0], ""
         elif isinstance(node, ast.Call) and node.args and isinstance(text := _text(node.args[0]), str):
@@ -53,9 +63,7 @@ def imported(path: Path) -> Iterator[tuple[str, str]]:
 
 def called(path: Path) -> set[str]:
     """The names of all functions and methods that a file calls."""
-    return {
-        _function(node) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
-    }
+    return {_function(node) for node in _nodes(path) if isinstance(node, ast.Call)}
 
 
 def _resolved(module: str, path: Path) -> str:
