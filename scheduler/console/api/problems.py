@@ -20,7 +20,7 @@ from ...errors import (
     UnknownCalendarError,
     UnknownTimerError,
 )
-from ...formats.timer_lists import TimerListError
+from ...formats.timer_lists import FileProblem, TimerListError
 from ...project.suggestions import did_you_mean
 from ..links import root
 from ..messages import code_of
@@ -86,6 +86,7 @@ class ProblemItem(BaseModel):
     code: str | None = None
     field: str | None = None
     line: int | None = None
+    timer: str | None = Field(None, description="The timer of the list, where several are on one line.")
     column: int | str | None = None
     text: str | None = None
     message: str
@@ -176,13 +177,17 @@ def problem_of(error: TimerError) -> ProblemError:
         case TimerChangedError():
             return ProblemError("changed", str(error))
         case TimerListError():
-            items = [{"line": one.line, "field": one.column, "message": one.text} for one in error.problems]
-            return ProblemError("invalid", str(error), problems=items)
+            return ProblemError("invalid", str(error), problems=[list_item(problem) for problem in error.problems])
     field = field_of(error.field)
     cause = error.__cause__
     if isinstance(cause, CronSyntaxError):
         return ProblemError("invalid", str(error), field=field, problems=syntax_items(cause), fix=cause.fix)
     return ProblemError("invalid", str(error), field=field)
+
+
+def list_item(problem: FileProblem) -> dict[str, Any]:
+    """An error in a list of timers."""
+    return {"line": problem.line, "timer": problem.timer, "field": problem.column, "message": problem.text}
 
 
 def syntax_items(error: CronSyntaxError) -> list[dict[str, Any]]:

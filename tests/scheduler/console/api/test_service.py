@@ -144,6 +144,13 @@ def test_a_list_with_an_error_adds_nothing(place: Place, program: Program) -> No
     assert place.timers.list() == []
 
 
+def test_an_error_in_a_list_on_one_line_names_its_timer(program: Program) -> None:
+    """As a program sends it."""
+    text = '[{"name": "a", "function": "f", "every": 60}, {"name": "b", "function": "f", "cron": "0 75 8 * * ?"}]'
+    problem = program.refused(422, "POST", "import", text, Content_Type="application/json")
+    assert [(item["timer"], item["field"]) for item in problem["problems"]] == [("b", "cron")]
+
+
 def test_apply_may_prune(place: Place, program: Program) -> None:
     """What an environment has beside the list goes, if it is named."""
     place.timers.add(
