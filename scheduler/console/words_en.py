@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 WORDS: Mapping[str, str] = {
+    "colon": ": ",
+    "comma": ", ",
+    "semicolon": "; ",
     "brand": "scheduler",
     "skip": "Skip to the content",
     "nav": "Pages",

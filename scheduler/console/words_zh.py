@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 WORDS: Mapping[str, str] = {
+    "colon": "：",
+    "comma": "，",
+    "semicolon": "；",
     "brand": "scheduler",
     "skip": "跳到正文",
     "nav": "页面",

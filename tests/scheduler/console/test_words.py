@@ -41,7 +41,14 @@ def test_both_languages_have_the_same_values() -> None:
 def test_no_chinese_text_is_english() -> None:
     """But for names of things that have no other."""
     latin = {key for key, words in CHINESE.items() if not re.search(r"[\u3000-\u9fff]", words)}
-    assert latin <= {"brand", "way.api", "environment.x", "run.request_id"}
+    assert latin <= {"brand", "way.api", "environment.x", "run.request_id", "colon", "comma", "semicolon"}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("templates/*.html")), ids=lambda path: path.stem)
+def test_marks_between_texts_are_those_of_the_language(path: Path) -> None:
+    """A template has none of its own after a text, but in the signature of a function and on the page in English."""
+    own = re.findall(r"(?:[}>]|%})[:,;] (?=[{<])", path.read_text(encoding="utf-8"))
+    assert len(own) == {"function": 1}.get(path.stem, 0)
 
 
 def test_every_key_of_a_template_has_words() -> None:
