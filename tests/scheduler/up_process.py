@@ -13,11 +13,13 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import chdir, closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from tests.scheduler.command_line import CommandLine
 from tests.waiting import PATIENCE_S, eventually, slowed
 
 
@@ -120,6 +122,17 @@ def cli(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProces
         text=True,
         timeout=slowed(PATIENCE_S),
     )
+
+
+def command(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The command that `cli` would start as a process, run in this one, for what a test has to prepare or to read.
+
+    Starting Python and importing the command line takes a second of a processor each time.
+    """
+    with chdir(folder), patch.dict(os.environ, clean_environ() | environ, clear=True):
+        result = CommandLine(folder).run(*words)
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
 
 
 def fetch(url: str, headers: dict[str, str] | None = None, data: bytes | None = None) -> tuple[int, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.scheduler.up.test_isolation import CLOUD, calls
-from tests.scheduler.up_process import children, clean_environ, cli, count_of, curl, living, up
+from tests.scheduler.up_process import children, clean_environ, command, count_of, curl, living, up
 from tests.waiting import PATIENCE_S, eventually, slowed
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -30,8 +30,8 @@ def run_slow(folder: Path) -> None:
     """Begin a run of eight seconds, or more on a busy machine; the service waits for it for a minute."""
     seconds = min(slowed(8), 40)
     (folder / "seconds").write_text(str(seconds))
-    cli(folder, "timers", "add", "slow", "--function", "slow", "--every", "3600", "--limit", "100")
-    cli(folder, "timers", "run", "slow")
+    command(folder, "timers", "add", "slow", "--function", "slow", "--every", "3600", "--limit", "100")
+    command(folder, "timers", "run", "slow")
     eventually((folder / "begun").exists)
 
 
@@ -155,10 +155,10 @@ def test_what_waits_for_a_worker_begins_no_more_after_a_signal(folder: Path, sig
     settings = f'executor = "{executor}"\nmax_workers = 2\nworkers = 1\nmax_timers = 0\n'
     (folder / "scheduler.toml").write_text(settings)
     for number in range(6):
-        cli(folder, "timers", "add", f"t{number}", "--function", "waits", "--every", "3600", "--limit", "600")
+        command(folder, "timers", "add", f"t{number}", "--function", "waits", "--every", "3600", "--limit", "600")
     with up(folder) as running:
         for number in range(6):
-            cli(folder, "timers", "run", f"t{number}")
+            command(folder, "timers", "run", f"t{number}")
         eventually(lambda: (folder / "begun").exists() and len((folder / "begun").read_text()) == 2)
         eventually(lambda: count_of(folder, f"SELECT count(*) FROM runs WHERE {HELD}") == 6)
         running.process.send_signal(signal.SIGTERM)

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from scheduler.up.raw_pipes import RawPipes
-from tests.scheduler.up_process import Up, cli, count_of, curl, up
+from tests.scheduler.up_process import Up, command, curl, up
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -113,8 +114,15 @@ def start(folder: Path, configuration: str = "", *, options: tuple[str, ...] = (
     return up(folder, *options)
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A service whose code configures nothing, for all tests that leave it as it is."""
+    with start(tmp_path_factory.mktemp("plain")) as running:
+        yield running
+
+
 def run(folder: Path, timer: str) -> dict[str, Any]:
-    shown: dict[str, Any] = json.loads(cli(folder, "timers", "run", timer, "--wait", "--json").stdout)
+    shown: dict[str, Any] = json.loads(command(folder, "timers", "run", timer, "--wait", "--json").stdout)
     return shown
 
 
@@ -228,9 +236,20 @@ def test_a_call_that_harms_the_streams_harms_no_other(tmp_path: Path) -> None:
         running.stop()
 
 
-@pytest.mark.parametrize("options", [(), ("--one-process",), ("--one-process", "--reload")])
-def test_what_is_written_past_stdout_is_kept(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_what_is_written_past_stdout_is_kept(plain: Up) -> None:
     """Of subprocesses, threads, pools and forked processes: over HTTP as in the runs of timers."""
+    check_past_stdout(plain)
+
+
+@pytest.mark.parametrize("options", [(), ("--reload",)])
+def test_what_is_written_past_stdout_is_kept_in_one_process(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Also where the service itself writes to its stdout."""
+    with start(tmp_path, options=("--one-process", *options)) as running:
+        check_past_stdout(running)
+        running.stop()
+
+
+def check_past_stdout(running: Up) -> None:
     expected = [
         ("error", "from its stderr"),
         ("info", "bytes 中"),
@@ -240,24 +259,20 @@ def test_what_is_written_past_stdout_is_kept(tmp_path: Path, options: tuple[str,
         ("info", "os.write"),
         ("info", "to the stream"),
     ]
-    with start(tmp_path, options=options) as running:
-        assert called(running, "past_stdout") == 200
-        assert run(tmp_path, "past_stdout")["outcome"] == "succeeded"
-        lines = eventually(lambda: of_calls(tmp_path, "past_stdout"), lambda seen: len(seen) >= 8)
-        assert sorted(lines) == sorted([*expected, ("info", "from a forked process")])
-        assert [line for line in sorted(of_runs(tmp_path, "past_stdout")) if "forked" not in line[1]] == expected
-        running.stop()
+    assert called(running, "past_stdout") == 200
+    assert run(running.folder, "past_stdout")["outcome"] == "succeeded"
+    lines = eventually(lambda: of_calls(running.folder, "past_stdout"), lambda seen: len(seen) >= 8)
+    assert sorted(lines) == sorted([*expected, ("info", "from a forked process")])
+    assert [line for line in sorted(of_runs(running.folder, "past_stdout")) if "forked" not in line[1]] == expected
 
 
-def test_a_function_that_yields_is_no_success(tmp_path: Path) -> None:
+def test_a_function_that_yields_is_no_success(plain: Up) -> None:
     """Its code has not run, and the error says so, over HTTP and in the run of a timer."""
-    with start(tmp_path) as running:
-        status, text = answer(running, "unfinished")
-        assert (status, json.loads(text)["error"][:37]) == (500, "the function returned a generator, wh")
-        ended = run(tmp_path, "unfinished")
-        assert (ended["outcome"], ended["error"][:37]) == ("failed", "the function returned a generator, wh")
-        running.stop()
-    assert count_of(tmp_path, "SELECT count(*) FROM lines") == 0
+    status, text = answer(plain, "unfinished")
+    assert (status, json.loads(text)["error"][:37]) == (500, "the function returned a generator, wh")
+    ended = run(plain.folder, "unfinished")
+    assert (ended["outcome"], ended["error"][:37]) == ("failed", "the function returned a generator, wh")
+    assert of_runs(plain.folder, "unfinished") == []
 
 
 def test_the_last_words_of_a_process_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
