@@ -22,7 +22,7 @@ from scheduler.store.database import Store
 from scheduler.store.timers import TimerTable
 from tests.scheduler.alerts.receivers import Received, Receiver, receiving
 from tests.scheduler.postgres_server import Server
-from tests.scheduler.up_process import Up, cli, up
+from tests.scheduler.up_process import Up, cli, command, up
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def causes(receiver: Receiver) -> list[tuple[str, int]]:
 
 def states(folder: Path) -> list[str]:
     """The states of the alerts on record."""
-    return [row["state"] for row in json.loads(cli(folder, "alerts", "list", "--json").stdout)]
+    return [row["state"] for row in json.loads(command(folder, "alerts", "list", "--json").stdout)]
 
 
 def courier_of(running: Up) -> int:
@@ -103,7 +103,7 @@ def test_a_failing_timer_is_alerted_once_and_so_is_its_recovery(tmp_path: Path) 
     """With the daemon in a process of its own, and another courier after the first one was killed."""
     with receiving() as receiver, up(project(tmp_path, receiver.url)) as running:
         (tmp_path / "broken").touch()
-        assert cli(tmp_path, "timers", "add", "t", "--function", "work", "--every", "1", "--enable").returncode == 0
+        assert command(tmp_path, "timers", "add", "t", "--function", "work", "--every", "1", "--enable").returncode == 0
         # On a busy machine a second run may have failed before the alert is sent, which counts both.
         eventually(lambda: causes(receiver), lambda seen: [cause for cause, _ in seen] == ["failed"])
         # Killed between the answer of the target and its record, the courier would deliver the alert twice.
@@ -129,7 +129,7 @@ def test_an_alert_whose_daemon_was_killed_before_its_delivery_is_delivered_by_th
         project(tmp_path, receiver.url)
         (tmp_path / "broken").touch()
         with up(tmp_path) as running:
-            cli(tmp_path, "timers", "add", "t", "--function", "work", "--every", "1", "--enable")
+            command(tmp_path, "timers", "add", "t", "--function", "work", "--every", "1", "--enable")
             eventually(lambda: receiver.received)
             courier = courier_of(running)
             os.kill(running.only("daemon"), signal.SIGKILL)
@@ -152,12 +152,14 @@ def test_a_target_that_hangs_delays_no_timer(tmp_path: Path) -> None:
         project(tmp_path, receiver.url)
         (tmp_path / "broken").touch()
         with up(tmp_path) as running:
-            cli(tmp_path, "timers", "add", "t", "--function", "work", "--every", "1", "--enable")
+            command(tmp_path, "timers", "add", "t", "--function", "work", "--every", "1", "--enable")
             eventually(lambda: receiver.received)
 
             def lateness() -> list[float]:
                 return [
-                    row["lateness_s"] for row in json.loads(cli(tmp_path, "runs", "--json").stdout) if row["outcome"]
+                    row["lateness_s"]
+                    for row in json.loads(command(tmp_path, "runs", "--json").stdout)
+                    if row["outcome"]
                 ]
 
             # The open breaker ends them after five.
@@ -190,11 +192,11 @@ def test_a_run_reports_its_begin_and_its_end_to_the_ping_address(tmp_path: Path)
     """In order, with what it has printed; the setting allows the private address."""
     with receiving() as receiver, up(project(tmp_path, receiver.url, more="ping_private = true\n")):
         ping = ("--ping-url", f"{receiver.url}/check")
-        cli(tmp_path, "timers", "add", "t", "--function", "work", "--every", "3600", "--enable", *ping)
-        assert cli(tmp_path, "timers", "run", "t", "--wait").returncode == 0
+        command(tmp_path, "timers", "add", "t", "--function", "work", "--every", "3600", "--enable", *ping)
+        assert command(tmp_path, "timers", "run", "t", "--wait").returncode == 0
         eventually(lambda: len(receiver.received) == 2)
         (tmp_path / "broken").touch()
-        assert cli(tmp_path, "timers", "run", "t", "--wait").returncode == 1
+        assert command(tmp_path, "timers", "run", "t", "--wait").returncode == 1
         eventually(lambda: sum("/check" in got.path for got in receiver.received) == 4)
         pings = [got for got in receiver.received if "/check" in got.path]
         paths = [got.path.partition("?rid=") for got in pings]
@@ -208,8 +210,8 @@ def test_a_ping_to_a_private_address_is_refused_by_default(tmp_path: Path) -> No
     """The log says what allows it, and not the path, which is the secret of the check."""
     with receiving() as receiver, up(project(tmp_path, receiver.url)) as running:
         ping = ("--ping-url", f"{receiver.url}/s3cret")
-        cli(tmp_path, "timers", "add", "t", "--function", "work", "--every", "3600", "--enable", *ping)
-        cli(tmp_path, "timers", "run", "t", "--wait")
+        command(tmp_path, "timers", "add", "t", "--function", "work", "--every", "3600", "--enable", *ping)
+        command(tmp_path, "timers", "run", "t", "--wait")
         eventually(lambda: "ping_private = true allows that" in running.stderr)
         assert "s3cret" not in running.stderr
         assert receiver.received == []

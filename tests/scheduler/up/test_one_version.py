@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.scheduler.command_line import CommandLine
-from tests.scheduler.up_process import cli, curl, up
+from tests.scheduler.up_process import cli, command, curl, up
 from tests.waiting import eventually
 
 CLOUD = """
@@ -44,7 +44,7 @@ def test_processes_that_are_started_later_serve_the_version_of_the_others(
     (tmp_path / "cloud.py").write_text(CLOUD)
     with up(tmp_path, "--workers", "1", *options) as running:
         for name in ("hello", "hang"):
-            cli(tmp_path, "timers", "add", name, "--function", name, "--every", "86400", "--limit", "1")
+            command(tmp_path, "timers", "add", name, "--function", name, "--every", "86400", "--limit", "1")
         (tmp_path / "cloud.py").write_text(saved)
         first = _run(tmp_path, "hello")
         assert _run(tmp_path, "hang")["outcome"] == "timed_out"
@@ -61,7 +61,7 @@ def test_processes_that_are_started_later_serve_the_version_of_the_others(
 
 
 def _run(folder: Path, name: str) -> dict[str, Any]:
-    run: dict[str, Any] = json.loads(cli(folder, "timers", "run", name, "--wait", "--json").stdout)
+    run: dict[str, Any] = json.loads(command(folder, "timers", "run", name, "--wait", "--json").stdout)
     return run
 
 

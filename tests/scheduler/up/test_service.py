@@ -22,7 +22,7 @@ from scheduler.core.run import Outcome
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
 from tests.scheduler.command_line import CLOUD, CommandLine
-from tests.scheduler.up_process import Up, children, clean_environ, cli, count_of, curl, fetch, living, up
+from tests.scheduler.up_process import Up, children, clean_environ, cli, command, count_of, curl, fetch, living, up
 from tests.waiting import PATIENCE_S, eventually, slowed
 
 SITE = """
@@ -117,7 +117,7 @@ def test_an_enabled_timer_fires_and_its_run_is_reported(tmp_path: Path) -> None:
     """Without a restart; the line of the function and the run are printed to stdout."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     with up(tmp_path) as running:
-        added = cli(tmp_path, "timers", "add", "often", "--function", "hello", "--every", "1", "--enable")
+        added = command(tmp_path, "timers", "add", "often", "--function", "hello", "--every", "1", "--enable")
         assert added.stderr == ""
         assert running.process.stdout is not None
         reported = [json.loads(running.process.stdout.readline()) for _ in range(2)]
@@ -148,7 +148,7 @@ def test_timers_fire_when_stdout_is_closed(tmp_path: Path) -> None:
     with up(tmp_path) as running:
         assert running.process.stdout is not None
         running.process.stdout.close()
-        cli(tmp_path, "timers", "add", "often", "--function", "hello", "--every", "1", "--enable")
+        command(tmp_path, "timers", "add", "often", "--function", "hello", "--every", "1", "--enable")
         eventually(
             lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"), lambda seen: seen >= 2
         )
@@ -162,7 +162,7 @@ def test_timers_fire_when_stdout_is_not_read(tmp_path: Path) -> None:
         CLOUD + "\n\n@engine.define\ndef babble():\n    for _ in range(100):\n        print('x' * 1_000)\n"
     )
     with up(tmp_path) as running:
-        cli(tmp_path, "timers", "add", "often", "--function", "babble", "--every", "1", "--enable")
+        command(tmp_path, "timers", "add", "often", "--function", "babble", "--every", "1", "--enable")
         eventually(
             lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"), lambda seen: seen >= 4
         )
@@ -176,8 +176,8 @@ def test_the_first_signal_waits_for_a_run_and_the_second_does_not(tmp_path: Path
     """A second SIGTERM kills the run, and it is recorded as abandoned."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     with up(tmp_path) as running:
-        cli(tmp_path, "timers", "add", "slow", "--function", "hang", "--every", "3600")
-        cli(tmp_path, "timers", "run", "slow")
+        command(tmp_path, "timers", "add", "slow", "--function", "hang", "--every", "3600")
+        command(tmp_path, "timers", "run", "slow")
         eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE owner IS NOT NULL"))
         running.process.send_signal(signal.SIGTERM)
         eventually(lambda: running.stderr, lambda seen: "waiting for 1 in progress" in seen)
@@ -199,8 +199,8 @@ def test_a_closed_terminal_stops_the_service_like_ctrl_c(tmp_path: Path) -> None
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         with up(tmp_path) as running:
-            cli(tmp_path, "timers", "add", "slow", "--function", "slow", "--every", "3600")
-            cli(tmp_path, "timers", "run", "slow")
+            command(tmp_path, "timers", "add", "slow", "--function", "slow", "--every", "3600")
+            command(tmp_path, "timers", "run", "slow")
             eventually((tmp_path / "begun").exists)
             running.process.send_signal(signal.SIGHUP)
             eventually(lambda: running.stderr, lambda seen: "stopping" in seen)
@@ -284,10 +284,10 @@ def test_an_environment_that_is_set_is_the_only_one_served(tmp_path: Path) -> No
     with up(tmp_path, LEANCLOUD_APP_ENV="production") as running:
         assert running.facts["environment"] == "production"
         assert curl(running.facts["call"], instead="environment") == (200, '{"result":"production"}')
-        cli(tmp_path, "timers", "add", "t", "--function", "environment", "--every", "3600")
-        cli(tmp_path, "timers", "add", "t", "--function", "environment", "--every", "3600", "--env", "stage")
-        assert json.loads(cli(tmp_path, "timers", "run", "t", "--wait", "--json").stdout)["result"] == "production"
-        failed = json.loads(cli(tmp_path, "timers", "run", "t", "--wait", "--json", "--env", "stage").stdout)
+        command(tmp_path, "timers", "add", "t", "--function", "environment", "--every", "3600")
+        command(tmp_path, "timers", "add", "t", "--function", "environment", "--every", "3600", "--env", "stage")
+        assert json.loads(command(tmp_path, "timers", "run", "t", "--wait", "--json").stdout)["result"] == "production"
+        failed = json.loads(command(tmp_path, "timers", "run", "t", "--wait", "--json", "--env", "stage").stdout)
         assert failed["error"] == "The cloud code isn't deployed for prod 0."
 
 
@@ -338,7 +338,7 @@ def test_a_port_in_use_is_found_before_anything_is_started(tmp_path: Path) -> No
 def test_a_timer_whose_function_is_missing_is_a_warning_at_the_start(tmp_path: Path) -> None:
     """So a function that was renamed is noticed before the timer fires."""
     (tmp_path / "cloud.py").write_text(CLOUD)
-    cli(tmp_path, "timers", "add", "t", "--function", "helo", "--every", "60", "--no-check")
+    command(tmp_path, "timers", "add", "t", "--function", "helo", "--every", "60", "--no-check")
     with up(tmp_path) as running:
         _, stderr = running.stop()
     assert "Warning: timer 't' calls 'helo', which cloud.py does not define; did you mean 'hello'?" in stderr
@@ -369,7 +369,7 @@ def test_wrong_declarations_are_left_out_and_everything_else_is_served(tmp_path:
     ):
         assert expected in stderr
     assert stderr.count("everything else is served") == 5
-    assert [timer["name"] for timer in json.loads(cli(tmp_path, "timers", "list", "--json").stdout)] == [
+    assert [timer["name"] for timer in json.loads(command(tmp_path, "timers", "list", "--json").stdout)] == [
         f"t{number}" for number in range(5)
     ]
 
@@ -384,12 +384,12 @@ def test_declared_timers_are_synchronised_at_the_start(tmp_path: Path) -> None:
     with up(tmp_path) as running:
         _, stderr = running.stop()
     assert "cloud.py: added the timer 'weekly', enabled" in stderr
-    cli(tmp_path, "timers", "edit", "weekly", "--limit", "9")
+    command(tmp_path, "timers", "edit", "weekly", "--limit", "9")
     (tmp_path / "cloud.py").write_text(CLOUD + declared.format(", enabled=True, misfire='skip'"))
     with up(tmp_path) as running:
         _, stderr = running.stop()
     assert "cloud.py: changed the timer 'weekly', enabled: misfire fire_once → skip" in stderr
-    (timer,) = json.loads(cli(tmp_path, "timers", "list", "--json").stdout)
+    (timer,) = json.loads(command(tmp_path, "timers", "list", "--json").stdout)
     assert (timer["cron"], timer["tz"], timer["limit_s"], timer["misfire"]) == (
         "0 0 8 ? * MON",
         "Asia/Tokyo",
@@ -400,7 +400,7 @@ def test_declared_timers_are_synchronised_at_the_start(tmp_path: Path) -> None:
     with up(tmp_path) as running:
         _, stderr = running.stop()
     assert "cloud.py: disabled the timer 'weekly': it is no longer declared" in stderr
-    assert "disabled, no longer declared" in cli(tmp_path, "timers", "list").stdout
+    assert "disabled, no longer declared" in command(tmp_path, "timers", "list").stdout
 
 
 FLAKY = """
@@ -422,7 +422,7 @@ def test_a_retry_survives_the_death_of_the_process(tmp_path: Path) -> None:
     """SIGKILL in the pause after a failure: the next process tries again, and both attempts are recorded."""
     (tmp_path / "cloud.py").write_text(CLOUD + FLAKY)
     add = ("timers", "add", "t", "--function", "flaky", "--every", "3600", "--retries", "1", "--retry-backoff", "2")
-    assert cli(tmp_path, *add, "--enable").returncode == 0
+    assert command(tmp_path, *add, "--enable").returncode == 0
     store = tmp_path / ".scheduler" / "store.db"
     with sqlite3.connect(store) as connection:  # an hour ago, but for a second
         earlier = (3600 - 1) * 1_000_000
@@ -449,7 +449,7 @@ def test_a_retry_survives_the_death_of_the_process(tmp_path: Path) -> None:
 def test_without_json_the_facts_are_printed_as_text(tmp_path: Path) -> None:
     """With the timers, and the call on a line of its own; the key is printed to a terminal only."""
     (tmp_path / "cloud.py").write_text(CLOUD)
-    cli(tmp_path, "timers", "add", "t", "--function", "hello", "--cron", "0 0 8 ? * MON", "--enable")
+    command(tmp_path, "timers", "add", "t", "--function", "hello", "--cron", "0 0 8 ? * MON", "--enable")
     text = banner(tmp_path, *os.pipe())
     assert text.startswith("url          http://127.0.0.1:")
     assert "t (production): hello, 0 0 8 ? * MON (Asia/Shanghai), next at " in text
