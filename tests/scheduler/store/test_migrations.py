@@ -121,9 +121,10 @@ def make(url: str, version: str, rows: Sequence[tuple[str, dict[str, Any]]] = RO
 
 @pytest.mark.parametrize("version", sorted(known_versions()))
 def test_a_store_of_any_version_opens_with_what_it_held(url: str, version: str) -> None:
-    """Timers, breakers, history and lines."""
+    """Timers, breakers, history and lines, in the tables that the code expects."""
     make(url, version)
     with Store(url) as store:
+        has_the_tables_that_the_code_expects(store)
         by_name = {entry.timer.name: entry for entry in TimerTable(store).list()}
         assert by_name["report"].timer == REPORT
         assert by_name["clean"].timer == CLEAN
@@ -136,22 +137,23 @@ def test_a_store_of_any_version_opens_with_what_it_held(url: str, version: str) 
         ]
         assert [line.text for line in history.lines(1)] == ["line 0", "line 1", "line 2"]
         assert LogLines(store).latest(LineFilter(), 10)[0][0].timer == "report"
+        lines_are_removed_with_their_run(store)
 
 
-@pytest.mark.parametrize("version", sorted(known_versions()))
-def test_a_store_of_any_version_has_the_tables_that_the_code_expects(url: str, version: str) -> None:
-    """Alembic finds no difference, and lines are still removed with their run."""
-    make(url, version)
-    with Store(url) as store:
-        with store.reading() as connection:
-            context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-            assert compare_metadata(context, schema.metadata) == []
-            if connection.dialect.name == "sqlite":
-                wanted = [CreateIndex(index) for table in schema.metadata.sorted_tables for index in table.indexes]
-                assert index_definitions(connection) == {str(create.compile(connection)) for create in wanted}
-        with store.writing() as connection:
-            connection.execute(schema.runs.delete().where(schema.runs.c.id == 1))
-            assert connection.execute(select(func.count()).select_from(schema.lines)).scalar() == 0
+def has_the_tables_that_the_code_expects(store: Store) -> None:
+    """Alembic finds no difference; it does not compare the conditions of indexes."""
+    with store.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, schema.metadata) == []
+        if connection.dialect.name == "sqlite":
+            wanted = [CreateIndex(index) for table in schema.metadata.sorted_tables for index in table.indexes]
+            assert index_definitions(connection) == {str(create.compile(connection)) for create in wanted}
+
+
+def lines_are_removed_with_their_run(store: Store) -> None:
+    with store.writing() as connection:
+        connection.execute(schema.runs.delete().where(schema.runs.c.id == 1))
+        assert connection.execute(select(func.count()).select_from(schema.lines)).scalar() == 0
 
 
 def tables_of(store: Store) -> dict[str, Any]:
