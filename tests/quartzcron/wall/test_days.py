@@ -36,13 +36,14 @@ def test_a_mask_has_the_days_that_fire(text: str, year: int) -> None:
 def test_tables_lead_to_the_next_and_the_latest_day(text: str, year: int) -> None:
     """For every day of the year, and for the entries beyond its ends."""
     *_, rule = parse(text)
-    days = [index for index in range(366) if rule.mask(year) >> index & 1]
-    assert len(rule.ahead(year)) == len(rule.behind(year)) == 368
-    assert rule.ahead(year)[366:] == (NONE_LEFT, NONE_LEFT)
-    assert rule.behind(year)[-1] == NONE_LEFT
+    mask, ahead, behind = rule.mask(year), rule.ahead(year), rule.behind(year)
+    days = [index for index in range(366) if mask >> index & 1]
+    assert len(ahead) == len(behind) == 368
+    assert ahead[366:] == (NONE_LEFT, NONE_LEFT)
+    assert behind[-1] == NONE_LEFT
     for index in range(0, 366, 7):
-        assert rule.ahead(year)[index] == min((day for day in days if day >= index), default=NONE_LEFT)
-        assert rule.behind(year)[index] == max((day for day in days if day <= index), default=NONE_LEFT)
+        assert ahead[index] == min((day for day in days if day >= index), default=NONE_LEFT)
+        assert behind[index] == max((day for day in days if day <= index), default=NONE_LEFT)
 
 
 @given(expressions(), years)
