@@ -51,14 +51,17 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 
 class Environment(StrEnum):
-    """Which deployment of the functions a timer calls."""
+    """The deployment whose functions a timer calls; each environment has names of its own for its timers."""
 
     PRODUCTION = "production"
     STAGE = "stage"
 
 
 class Delivery(StrEnum):
-    """Whether a run that was abandoned is run again."""
+    """Whether a run that a crash interrupted is run again.
+
+    `at_most_once`: no, it is recorded as abandoned; `at_least_once`: yes, at most five times in all.
+    """
 
     AT_MOST_ONCE = "at_most_once"
     AT_LEAST_ONCE = "at_least_once"

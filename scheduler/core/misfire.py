@@ -19,7 +19,11 @@ FIRE_ALL_CAP = 100
 
 
 class MisfirePolicy(StrEnum):
-    """How missed fire times are handled."""
+    """How missed fire times, those that are late by more than `grace_s`, are handled.
+
+    `fire_once`: the latest one runs; `fire_all`: the latest 100 run; `skip`: none runs. The others are recorded as
+    misfired. `catch_up_s` limits all three.
+    """
 
     FIRE_ONCE = "fire_once"
     FIRE_ALL = "fire_all"

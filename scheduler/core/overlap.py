@@ -1,7 +1,7 @@
-"""plan_claim: which due fire times of a timer run, wait, or are only recorded in one claim. Pure.
+"""Overlap policies: what a timer's due fire times do while an earlier run of it is in progress. Pure.
 
-It applies the misfire policy first, then the breaker, then the overlap policy. For a fire time that waits, the breaker
-decides when it is about to begin.
+plan_claim decides which of them run, wait, or are only recorded in one claim. It applies the misfire policy first, then
+the breaker, then the overlap policy. For a fire time that waits, the breaker decides when it is about to begin.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from .run import Outcome
 
 
 class OverlapPolicy(StrEnum):
-    """How a fire time is handled while an earlier run of its timer is still open."""
+    """How a fire time is handled while an earlier run of its timer is in progress or waits.
+
+    `skip`: it is recorded as skipped; `allow`: it runs too, up to `max_concurrent` at a time; `queue_one`: one waits;
+    `queue_all`: up to 1,000 wait; `cancel_other`: the earlier run is cancelled, and this one begins when it has ended.
+    """
 
     SKIP = "skip"
     ALLOW = "allow"

@@ -197,7 +197,7 @@ class Scheduler(ManagedTimers):
     ) -> Pause:
         """Pause the timers of an environment, with a tag, or all, until `until` or `resume`: no daemon claims them.
 
-        Runs in progress go on, and requested runs begin. Afterwards, the misfire policies decide about missed fire
+        Runs in progress continue, and requested runs begin. Afterwards, the misfire policies decide about missed fire
         times.
         """
         return self._pauses.pause(environment, tag, now=self._clock.now(), until=until, by=author_of(by, why))
@@ -256,7 +256,10 @@ class Scheduler(ManagedTimers):
         until: datetime | None = None,
         limit: int = 100,
     ) -> list[Run]:
-        """The latest runs, newest first; of one timer, one environment, certain outcomes, or a time span only."""
+        """The latest runs, newest first; of one timer, one environment, certain outcomes, or a time span only.
+
+        `since` and `until` are aware; a run is in [`since`, `until`) if one of its fire times is.
+        """
         return self.history.runs(
             timer=timer, environment=environment, outcomes=outcomes, since=since, until=until, limit=limit
         )
@@ -265,7 +268,7 @@ class Scheduler(ManagedTimers):
         """Request the end of a run; returns the run: a waiting one has ended, one in progress ends soon.
 
         A worker process is killed as at the limit; a call of a remote engine is cancelled. A thread cannot be stopped:
-        the run ends, and its function goes on. RunError for an unknown run, and for one that has ended.
+        the run ends, and its function is still running. RunError for an unknown run, and for one that has ended.
         """
         return request_cancel(self.store, run_id, now=self._clock.now())
 

@@ -27,8 +27,9 @@ from ..store.timers import TimerTable
 class ManagedTimers:
     """The methods of a Scheduler for its timers.
 
-    Methods that change a timer take `why`, and `by`, the name of the author, by default the user of this program. With
-    `expected`, the revision of the timer when it was read, they raise TimerChangedError if it was changed since.
+    Methods that take a name raise UnknownTimerError if the environment has no timer of that name. Methods that change a
+    timer take `why`, and `by`, the name of the author, by default the user of this program. With `expected`, the
+    revision of the timer when it was read, they raise TimerChangedError if it was changed since.
     """
 
     store: Store
@@ -39,9 +40,10 @@ class ManagedTimers:
     _registry: Registry | None
 
     def add(self, *timers: Timer, why: str = "", by: str | None = None) -> list[StoredTimer]:
-        """Add timers: all or none; the enabled ones fire from now on.
+        """Add timers: all or none; the enabled ones fire from now on. Returns them as they are stored, in this order.
 
-        If `functions` is an Engine or a Registry, UnknownFunctionError for a timer of another function, and
+        DuplicateTimerError for a name that exists already, TimerQuotaError for more timers than an environment may
+        have. If `functions` is an Engine or a Registry, UnknownFunctionError for a timer of another function, and
         ArgumentError for parameters that its function does not accept.
         """
         self._check(timers)
@@ -62,7 +64,7 @@ class ManagedTimers:
         return synchronise(self.store, declared.timers, environment, now=self._clock.now(), quota=self._quota)
 
     def timers(self, environment: Environment | None = None) -> list[StoredTimer]:
-        """The timers in the store, of one environment or of all."""
+        """The timers in the store, of one environment or of all, sorted by environment and name."""
         return self._timetable.list(environment)
 
     def get(self, name: str, environment: Environment = Environment.PRODUCTION) -> StoredTimer:
@@ -72,7 +74,7 @@ class ManagedTimers:
     def next_fires(
         self, name: str, count: int = 5, environment: Environment = Environment.PRODUCTION
     ) -> list[datetime]:
-        """The next fire times of a timer; the first may be overdue. Empty for a disabled or finished one."""
+        """The next fire times of a timer, aware; the first may be overdue. Empty for a disabled or finished one."""
         wanted = check_count("count", count)
         return list(islice(self.get(name, environment).next_fires(self._clock.now()), wanted))
 
@@ -129,7 +131,10 @@ class ManagedTimers:
         by: str | None = None,
         expected: int | None = None,
     ) -> StoredTimer:
-        """Give a timer another name; its history, its breaker and its due fire times are kept."""
+        """Give a timer another name; its history, its breaker and its due fire times are kept.
+
+        DuplicateTimerError if the name exists already, TimerError for a declared timer, which has its name in the code.
+        """
         now = self._clock.now()
         return self._timetable.rename(name, new_name, environment, now=now, by=author_of(by, why), expected=expected)
 
@@ -143,7 +148,7 @@ class ManagedTimers:
         why: str = "",
         by: str | None = None,
     ) -> StoredTimer:
-        """Add a copy of a timer, disabled, in its environment or in `to`."""
+        """Add a copy of a timer, disabled, in its environment or in `to`. Raises the errors of `add`."""
         timer = self.get(name, environment).timer
         copied = replace(timer, name=new_name, environment=to or environment, enabled=False)
         (added,) = self.add(copied, why=why, by=by)
@@ -158,7 +163,10 @@ class ManagedTimers:
         by: str | None = None,
         expected: int | None = None,
     ) -> StoredTimer:
-        """Let a timer fire from now on."""
+        """Let a timer fire from now on, and close its breaker; for an enabled one, only close the breaker.
+
+        TimerError for a timer without a further fire time.
+        """
         now = self._clock.now()
         return self._timetable.enable(name, environment, now=now, by=author_of(by, why), expected=expected)
 
@@ -172,7 +180,11 @@ class ManagedTimers:
         expected: int | None = None,
         until: datetime | None = None,
     ) -> StoredTimer:
-        """Stop a timer from firing; with `until`, it is enabled again at that time."""
+        """Stop a timer from firing; runs in progress continue. With `until`, a daemon enables it again at that time.
+
+        A fire time that a daemon has claimed already, up to a quarter of a second ahead, still runs. TimerError if
+        `until` is not an aware time to come.
+        """
         now, author = self._clock.now(), author_of(by, why)
         return self._timetable.disable(name, environment, now=now, by=author, expected=expected, until=until)
 
@@ -185,7 +197,7 @@ class ManagedTimers:
         by: str | None = None,
         expected: int | None = None,
     ) -> None:
-        """Delete a timer; its runs are kept."""
+        """Delete a timer; its runs are kept, and those in progress continue."""
         now = self._clock.now()
         self._timetable.remove(name, environment, now=now, by=author_of(by, why), expected=expected)
 

@@ -1,4 +1,4 @@
-"""Store: an open database, and its transactions.
+"""Store: an open database, its transactions, and how SQLite and PostgreSQL differ.
 
 `Store(url)` opens one and is a SqliteStore or a PostgresStore. The differences are in their classes:
 other files ask only for the properties below, such as `has_server`. schema.py and the migrations name both databases.
