@@ -14,7 +14,7 @@ from ..errors import TimerError, listed
 from ..formats import display
 from ..formats.changes import described
 from ..formats.json import print_json
-from ..formats.timer_lists import TimerListError
+from ..formats.list_problems import TimerListError
 from ..project.project import Project, current_project
 from ..store.database import Store
 from ..store.statistics import has_live_daemon

@@ -19,7 +19,8 @@ from ..core.trigger_kinds import UnreadableTrigger
 from ..errors import DuplicateTimerError, TargetError, TimerError
 from ..formats import display, timer_columns, timer_lists
 from ..formats.json import print_json
-from ..formats.timer_lists import FileProblem, Listed, TimerListError
+from ..formats.list_problems import FileProblem, TimerListError
+from ..formats.timer_lists import Listed
 from ..project.function_check import FunctionProblem, ProjectFunctions, load_functions
 from ..project.preview_sources import CallToCheck, PreviewSource
 from ..project.project import Project, current_project

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ..core.attributes import ATTRIBUTES, Environment
+from ..core.attributes import ATTRIBUTES
+from ..core.environments import Environment
 from ..core.timer import Timer
 from ..core.timer_checks import check_new_names
 from ..errors import TimerError

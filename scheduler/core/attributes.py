@@ -15,9 +15,9 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from ..errors import shown
 from .calendars import RollConvention
 from .chains import ThenOn
+from .environments import Environment, read_environment
 from .misfire import MisfirePolicy
 from .options import Option, json_value, number, text, trimmed, truth, whole, word
 from .overlap import OverlapPolicy
@@ -50,13 +50,6 @@ from .timestamps import check_instant, instant_or_none, read_instant, stamp_or_n
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-class Environment(StrEnum):
-    """The deployment whose functions a timer calls; each environment has names of its own for its timers."""
-
-    PRODUCTION = "production"
-    STAGE = "stage"
-
-
 class Delivery(StrEnum):
     """Whether a run that a crash interrupted is run again.
 
@@ -67,29 +60,7 @@ class Delivery(StrEnum):
     AT_LEAST_ONCE = "at_least_once"
 
 
-#: Our words for the environments, and LeanCloud's.
-ENVIRONMENTS = {
-    "production": Environment.PRODUCTION,
-    "prod": Environment.PRODUCTION,
-    "1": Environment.PRODUCTION,
-    "生产环境": Environment.PRODUCTION,
-    "stage": Environment.STAGE,
-    "staging": Environment.STAGE,
-    "0": Environment.STAGE,
-    "预备环境": Environment.STAGE,
-}
-#: The words of LeanCloud's console: a list that contains them comes from there.
-CONSOLE_WORDS = frozenset({"生产环境", "预备环境"})
-
-
 # The table
-
-
-def _environment(value: Any) -> Environment:
-    environment = ENVIRONMENTS.get(str(value).strip().lower())
-    if environment is None:
-        raise ValueError(f"expected production or stage, got {shown(value)}")
-    return environment
 
 
 def _by_word(choices: type[StrEnum]) -> Mapping[str, StrEnum]:
@@ -199,7 +170,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         name="environment",
         check=partial(check_choice, "environment", _by_word(Environment)),
         to_store=str,
-        read=_environment,
+        read=read_environment,
         synonyms=("env",),
     ),
     Attribute(

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any, Literal, TypedDict
 
-from ..core.attributes import Delivery, Environment
+from ..core.attributes import Delivery
 from ..core.calendars import RollConvention
 from ..core.chains import ThenOn
+from ..core.environments import Environment
 from ..core.misfire import MisfirePolicy
 from ..core.overlap import OverlapPolicy
 from ..core.triggers import Trigger

@@ -20,7 +20,7 @@ from ...errors import (
     UnknownCalendarError,
     UnknownTimerError,
 )
-from ...formats.timer_lists import FileProblem, TimerListError
+from ...formats.list_problems import FileProblem, TimerListError
 from ...project.suggestions import did_you_mean
 from ..links import root
 from ..messages import code_of

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from ...claims.requested_runs import DEFAULT_CAP, MAX_CAP
-from ...core.attributes import Environment
+from ...core.environments import Environment
 from ...core.run import Kind, Outcome
 from ...store.change_recording import MAX_WHY_LENGTH, Subject, Way
 from ...store.log_lines import LEVELS

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, create_model
 
-from ...core.attributes import ATTRIBUTES, Attribute, Environment
+from ...core.attributes import ATTRIBUTES, Attribute
+from ...core.environments import Environment
 from ...core.from_now import resolved
 from ...core.options import json_value, number, text, trimmed, truth, whole, word
 from ...core.timer import Timer

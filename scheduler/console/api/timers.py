@@ -9,7 +9,7 @@ from urllib.parse import quote
 from flask import Response, request
 
 from ...claims.requested_runs import request_run
-from ...core.attributes import Environment
+from ...core.environments import Environment
 from ...errors import DuplicateTimerError, UnknownTimerError
 from ...store.stored_timer import StoredTimer
 from ...store.timer_pages import TimerFilter, TimerKey, keys_of_timers, page_of_timers

@@ -7,7 +7,7 @@ from datetime import datetime
 from flask import Response, make_response, request
 
 from ...claims.requested_runs import Backfill, backfill, cancel_backfill, plan_backfill
-from ...core.attributes import Environment
+from ...core.environments import Environment
 from ...core.zone_names import zone
 from ...errors import TimerError
 from ...store.stored_timer import StoredTimer

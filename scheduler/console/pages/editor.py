@@ -10,7 +10,8 @@ from typing import Any
 
 from flask import Response, make_response, request
 
-from ...core.attributes import ATTRIBUTES, Environment
+from ...core.attributes import ATTRIBUTES
+from ...core.environments import Environment
 from ...core.timer import Timer
 from ...core.trigger_kinds import trigger_kinds, trigger_options
 from ...core.triggers import Cron, Trigger

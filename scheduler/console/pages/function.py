@@ -7,7 +7,8 @@ from typing import Any
 
 from flask import Response, abort, make_response, request
 
-from ...core.attributes import ATTRIBUTES, Environment
+from ...core.attributes import ATTRIBUTES
+from ...core.environments import Environment
 from ...core.timer_checks import params_text
 from ...errors import TimerError
 from ...store.catalogue import CataloguedFunction, read_function

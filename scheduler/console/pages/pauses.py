@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response, make_response, request
 
-from ...core.attributes import Environment
+from ...core.environments import Environment
 from ...errors import TimerError
 from ...store.pause_table import PauseTable
 from ...store.pauses import Pause

@@ -7,7 +7,8 @@ import json
 from flask import Response, abort, make_response, request
 
 from ...claims.requested_runs import request_again, request_run
-from ...core.attributes import ATTRIBUTES, Environment
+from ...core.attributes import ATTRIBUTES
+from ...core.environments import Environment
 from ...errors import RunError, TimerError
 from ...store.runs import RunHistory
 from ..current import author, console

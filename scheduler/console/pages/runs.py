@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response, abort, request
 
 from ...claims.cancellations import request_cancel
-from ...core.attributes import Environment
+from ...core.environments import Environment
 from ...core.run import Kind, Outcome
 from ...errors import RunError, UnknownTimerError
 from ...formats.json import result_value

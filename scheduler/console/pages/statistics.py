@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from flask import Response, request
 
-from ...core.attributes import Environment
+from ...core.environments import Environment
 from ...core.run import Outcome
 from .. import drawing
 from ..current import console

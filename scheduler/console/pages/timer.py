@@ -8,7 +8,8 @@ from typing import Any
 
 from flask import Response, request
 
-from ...core.attributes import ATTRIBUTES, Attribute, Environment
+from ...core.attributes import ATTRIBUTES, Attribute
+from ...core.environments import Environment
 from ...core.timer import Timer
 from ...core.zone_names import zone
 from ...store.runs import RunFilter, RunHistory

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from flask import Response, make_response, request
 
-from ...core.attributes import Environment
+from ...core.environments import Environment
 from ...core.trigger_kinds import UnreadableTrigger
 from ...errors import TimerError
 from ...formats import timer_lists

@@ -13,7 +13,8 @@ from scheduler.console.api.problems import MEDIA_TYPE, ProblemModel
 from scheduler.console.api.routes import ROUTES, Route
 from scheduler.console.api.timer_fields import TimerBody, TimerChanges, options_by_field
 from scheduler.console.current import EXTENSION
-from scheduler.core.attributes import ATTRIBUTES, Environment
+from scheduler.core.attributes import ATTRIBUTES
+from scheduler.core.environments import Environment
 
 from ..conftest import Place
 from .conftest import CRON, Program

@@ -12,7 +12,7 @@ from sqlalchemy import insert, update
 from scheduler.console.api.app import MAX_WAITING
 from scheduler.console.api.runs import WAITING
 from scheduler.console.current import API
-from scheduler.core.attributes import Environment
+from scheduler.core.environments import Environment
 from scheduler.core.run import Outcome
 from scheduler.core.timestamps import stamp
 from scheduler.store.schema import lines, runs

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from scheduler.console.typed_times import BOUNDS
-from scheduler.core.attributes import ATTRIBUTES, Environment
+from scheduler.core.attributes import ATTRIBUTES
+from scheduler.core.environments import Environment
 from scheduler.core.timer import Timer
 from scheduler.core.trigger_kinds import TRIGGERS, chosen_kind, trigger_options
 from scheduler.errors import TimerError
