@@ -197,7 +197,7 @@ class UnfinishedResultError(FunctionError, TypeError):
 
 
 class FunctionTimedOutError(FunctionError, TimeoutError):
-    """A call is over its limit; the function may go on, its result is dropped (engine protocol § 4)."""
+    """A call is over its limit; the function may still be running, its result is dropped (engine protocol § 4)."""
 
     def __init__(self) -> None:
         super().__init__("The request timed out on the server.")

@@ -150,7 +150,7 @@ class Lease:
                 raise LeaseLostError(_LOST)
 
     def leave(self, now: datetime) -> None:
-        """End the lease; open runs are abandoned, except those of a fleet, which go on."""
+        """End the lease; open runs are abandoned, except those of a fleet, which continue."""
         with self._store.writing() as connection:
             mine = _locked(connection, [self.id])
             goes_on = exists().where(_open_runs_of([self.id]), runs.c.environment.in_(self._fleet))

@@ -1,7 +1,7 @@
 """Releases: undoes claims of runs that have not begun, so that their timers fire at those times after all.
 
 Setting `next_fire_at` back would fire later fire times twice if they have been claimed or counted meanwhile. Then a
-daemon that goes on keeps the claim, and a run of one that stops waits for the next daemon.
+daemon that keeps running keeps the claim, and a run of one that stops waits for the next daemon.
 """
 
 from __future__ import annotations

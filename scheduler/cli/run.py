@@ -96,7 +96,7 @@ def _request(store: Store, project: Project, request: Callable[[datetime], int],
     try:
         run = wait_for_end(store, run_id, timer) or requested if wait else requested
     except KeyboardInterrupt:
-        # Not 1, which means that the run has failed: this one goes on.
+        # Not 1, which means that the run has failed: this one is still running.
         raise SystemExit(130) from None
     if as_json:
         print_json(run_json(run, display.zone_of(timer, project.settings.tz)))

@@ -70,8 +70,8 @@ def plan_claim(
 ) -> ClaimPlan:
     """Decide how to handle the due fire times of a timer that has `open_runs` runs begun or waiting.
 
-    At most `max_concurrent` runs go on under `allow`, 0 = any number. After `runs_left` more runs the timer has no
-    further fire time; None = never.
+    At most `max_concurrent` runs are in progress under `allow`, 0 = any number. After `runs_left` more runs the timer
+    has no further fire time; None = never.
     """
     runs: list[NewRun] = []
     if due.misfired is not None:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from quartzcron.calendars import WorkingDays
 
 from ..errors import TimerError, shown
-from .attributes import ATTRIBUTES, Delivery, Environment
+from .attributes import ATTRIBUTES, Delivery
 from .calendars import RollConvention, check_calendar, on_working_days
 from .chains import ThenOn, check_circle
 from .deadlines import FUNCTION_LIMIT_S
+from .environments import Environment
 from .fire_times import FireTimes
 from .jitter import offset_s, shifted
 from .misfire import MisfirePolicy
@@ -41,17 +42,17 @@ class Timer:
 
     `params` is a JSON object of at most 64 KiB, the function's keyword arguments. `limit_s` is the time limit of a run
     in seconds. `misfire` decides which missed fire times run (`fire_once`, `fire_all`, `skip`), `overlap` what a fire
-    does while the last run is going on (`skip`, `allow`, `queue_one`, `queue_all`, `cancel_other`), and `delivery`
+    does while the last run is in progress (`skip`, `allow`, `queue_one`, `queue_all`, `cancel_other`), and `delivery`
     whether a run that a crash interrupted is run again (`at_most_once`, `at_least_once`). `breaker_threshold` is the
     number of consecutive failures that opens the breaker, 0 = never. With `jitter_s`, all fire times are later by a
     whole number of seconds from 0 to `jitter_s` - 1, which follows from environment and name; so timers with the same
     trigger need not all fire at once. `retries` is how often a failed run is tried again before the next fire time:
     after `retry_backoff_s` seconds, then after twice as many, and so on. It fires in [`starts_at`, `ends_at`) only; a
     bound without an offset is a wall time of the trigger's zone. A timer that will not fire again is finished; so is
-    one after `max_runs` scheduled runs, 0 = never. With overlap `allow`, at most `max_concurrent` runs go on, 0 = any
-    number. A fire time up to `grace_s` late is on time; a missed one that is more than `catch_up_s` late does not run,
-    0 = no limit. With `pause_on_failure`, a scheduled run that has failed, after its retries, disables the timer. Each
-    run reports its begin and its end to `ping_url`, as Healthchecks expects it.
+    one after `max_runs` scheduled runs, 0 = never. With overlap `allow`, at most `max_concurrent` run at a time, 0 =
+    any number. A fire time up to `grace_s` late is on time; a missed one that is more than `catch_up_s` late does not
+    run, 0 = no limit. With `pause_on_failure`, a scheduled run that has failed, after its retries, disables the timer.
+    Each run reports its begin and its end to `ping_url`, as Healthchecks expects it.
     `description` is free text, `tags` are up to 20 words. With `calendar`, the name of a calendar of working days in
     the store, `roll` decides about its fires on days off: they are left out (`skip`), or move to a working day
     (`following`, `preceding`, and `modified_…`, which stay in the month); with `only_off` it fires on days off alone.

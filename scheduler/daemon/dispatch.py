@@ -27,7 +27,7 @@ class Dispatch:
         self._by_environment = executors
         self._calls = calls
         self._executors = list(dict.fromkeys(executors.values()))
-        #: The fleets: their runs go on without this daemon, and their workers write the endings into the store.
+        #: The fleets: their runs continue without this daemon, and their workers write the endings into the store.
         self._fleets = {
             environment: executor for environment, executor in executors.items() if isinstance(executor, FleetExecutor)
         }
@@ -152,7 +152,7 @@ class Dispatch:
                 executor.stop()
 
     def stop_fleets(self) -> None:
-        """Release what the executors of fleets hold; their runs go on."""
+        """Release what the executors of fleets hold; their runs continue."""
         for executor in dict.fromkeys(self._fleets.values()):
             executor.stop()
 

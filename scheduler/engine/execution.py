@@ -31,7 +31,7 @@ class Execution:
     def bounded(self, call: Call, work: Work, limit_s: float) -> Any:
         """The result of `work`; FunctionTimedOutError at its limit or at the deadline of the calling function.
 
-        The work is abandoned then, and goes on in its thread. EngineBusyError at once when no thread is free.
+        The work is abandoned then, and is still running in its thread. EngineBusyError at once when no thread is free.
         """
         now = time.monotonic()
         self._set_deadline(call, limit_s, now)

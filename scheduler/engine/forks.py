@@ -1,4 +1,4 @@
-"""Makes processes that a function forks close the sockets of our server, and end instead of going on in its code.
+"""Makes processes that a function forks close the sockets of our server, and end instead of continuing its code.
 
 `multiprocessing` and `os.fork` copy every descriptor. With the listening socket, a child that outlives the server would
 keep its port, and clients would wait in a queue that no process reads; with a connection, its client would wait for the

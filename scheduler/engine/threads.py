@@ -32,7 +32,7 @@ class Pool:
     def run(self, work: Work, limit_s: float, *, late: Callable[[], None]) -> Any:
         """Return the result of `work`, or raise what it raises; FunctionTimedOutError after `limit_s` seconds.
 
-        EngineBusyError at once when no thread is free. Abandoned work goes on in its thread, which is not free
+        EngineBusyError at once when no thread is free. Abandoned work is still running in its thread, which is not free
         until the work ends; then `late` is called there.
         """
         job = _Job(work, late)

@@ -144,7 +144,7 @@ class Preparing(Protocol):
 
 @runtime_checkable
 class FleetExecutor(Executor, Protocol):
-    """Runs tasks in other processes, which go on when the daemon ends, and write the endings to the store."""
+    """Runs tasks in other processes, which continue when the daemon ends, and write the endings to the store."""
 
     def adopt(self, tasks: Sequence[Task]) -> None:
         """Take over tasks of another executor of this kind, handed out or not."""

@@ -1,8 +1,8 @@
 """LoopExecutor: `async def` functions run as tasks of an event loop that is already running; all others run in threads.
 
 The daemon's thread hands tasks to the loop, a few at a time, so that the loop's other work is not held up. A function
-is cancelled at its limit; its run ends then, even if the function goes on. Functions share the loop: one that blocks it
-delays them all, and is not interrupted.
+is cancelled at its limit; its run ends then, even if the function is still running. Functions share the loop: one that
+blocks it delays them all, and is not interrupted.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class LoopExecutor:
         return len(self._running) + self._threads.begun
 
     def cancel(self, run_ids: Collection[int]) -> None:
-        """End these runs; a function that has begun gets a CancelledError, or, in a thread, goes on."""
+        """End these runs; a function that has begun gets a CancelledError, or, in a thread, continues."""
         with self._lock:
             unbegun = [task for task in self._pending if task.run_id in run_ids]
             for task in unbegun:

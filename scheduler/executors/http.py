@@ -132,7 +132,7 @@ class HttpExecutor:
         return self._begun
 
     def cancel(self, run_ids: Collection[int]) -> None:
-        """Cancel the calls of these runs; the function may go on in the remote engine."""
+        """Cancel the calls of these runs; the function may still be running in the remote engine."""
         self._loop.call_soon_threadsafe(self._cut, list(run_ids))
 
     def _cut(self, run_ids: Sequence[int]) -> None:

@@ -107,7 +107,7 @@ class ThreadExecutor:
         return len(self._running)
 
     def cancel(self, run_ids: Collection[int]) -> None:
-        """End these runs; the thread of one that has begun goes on, as after its limit."""
+        """End these runs; the thread of one that has begun continues, as after its limit."""
         unbegun = [task for task in self._pending if task.run_id in run_ids]
         self._pending = deque(task for task in self._pending if task.run_id not in run_ids)
         now = self._clock.now()

@@ -167,7 +167,7 @@ class CeleryExecutor:
         return None if at == inf else max(0.0, at - self._clock.monotonic())
 
     def stop(self) -> None:
-        """Publish the remaining messages, for a bounded time; runs in the fleet go on."""
+        """Publish the remaining messages, for a bounded time; runs in the fleet continue."""
         self._publisher.stop()
         self._session.close()
         self._open.clear()

@@ -92,7 +92,7 @@ class WorkerPresence:
             session.close()
 
     def _end_worker(self, reason: StoreMigratedError) -> None:
-        """End this process as SIGTERM does: runs in progress go on, and others begin elsewhere."""
+        """End this process as SIGTERM does: runs in progress continue, and others begin elsewhere."""
         log.error("%s", reason)
         self.has_ended_worker = True
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)

@@ -1,7 +1,7 @@
 """ServingRecord: the sources that a `scheduler up` has loaded, in a file, so that commands notice later changes.
 
-A service started without --reload goes on with the sources that it has loaded. A command that loads the functions again
-would otherwise accept functions that the service does not have.
+A service started without --reload keeps serving the sources that it has loaded. A command that loads the functions
+again would otherwise accept functions that the service does not have.
 """
 
 from __future__ import annotations

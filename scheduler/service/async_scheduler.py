@@ -22,7 +22,7 @@ from .scheduler import Scheduler
 
 #: How often `wait` reads a run, the first time and later; the pause doubles.
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.25
-#: How long the runs of a start that was cancelled may go on.
+#: How long the runs of a start that was cancelled may continue.
 _LAST_S = 10.0
 #: The most calls of the store at a time; further ones wait.
 _THREADS = 4
@@ -103,7 +103,7 @@ class AsyncScheduler:
             raise
 
     async def stop(self, *, timeout_s: float | None = None) -> None:
-        """Start no more runs, wait for the current ones, and release all resources; the loop goes on meanwhile.
+        """Start no more runs, wait for the current ones, and release all resources; the loop is not blocked meanwhile.
 
         After `timeout_s` seconds the current runs are cancelled, and recorded as abandoned. If it is cancelled, a
         thread goes on with it, and it may be awaited again.

@@ -5,7 +5,7 @@ timer says whether a pause holds it, so that claims and their index need no othe
 when a pause begins or ends, and when a timer gets another environment or other tags.
 
 A held timer keeps its next fire time. When it is free again, its misfire policy decides about missed fire times, or
-they are recorded as misfired if `skip` was given. Runs in progress end as usual, waiting runs go on waiting, and a run
+they are recorded as misfired if `skip` was given. Runs in progress end as usual, waiting runs keep waiting, and a run
 that a user requests begins.
 
 The pause of one timer is different: the timer is disabled, and enabled again when the pause ends.

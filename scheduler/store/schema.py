@@ -102,7 +102,7 @@ daemons = Table(
     Column("wake_port", Integer, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("lease_until", BigInteger, nullable=False),
-    # The environments whose functions run in a fleet; their runs go on when the daemon dies, and others adopt them.
+    # The environments whose functions run in a fleet; their runs continue when the daemon dies, and others adopt them.
     Column("fleet", Text, nullable=False, server_default=""),
     # Whether its start has fired the timers with fire_on_start.
     Column("has_fired", Boolean, nullable=False, server_default=false()),

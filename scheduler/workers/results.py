@@ -80,7 +80,7 @@ class Results:
         self.typical_s[task.function] = (took_s + self.typical_s.get(task.function, took_s)) / 2
 
     def runs_for(self, task: Task, running_s: float) -> None:
-        """Note that a run has taken `running_s` so far and goes on."""
+        """Note that a run has taken `running_s` so far and is still running."""
         self.typical_s[task.function] = max(running_s, self.typical_s.get(task.function, 0.0))
 
     def take_lines(self, worker: WorkerProcess) -> None:
