@@ -10,6 +10,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from .errors import ConfigError
+
 #: Runs a module with folders on the import path, ahead of installed packages but behind the standard library.
 _WITH_FOLDERS = """\
 import json, runpy, sys
@@ -24,13 +26,39 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 def command(module: str, *arguments: str) -> list[str]:
     """The command that runs a module of this package; files of the working folder shadow none that it imports.
 
+    ConfigError if this program has no Python interpreter.
+
     >>> command("scheduler.up.program", "web")[-2:]
     ['scheduler.up.program', 'web']
     """
     # -P: else the working folder would come first on the import path.
     if not (folders := _folders_to_name()):
-        return [sys.executable, "-P", "-m", module, *arguments]
-    return [sys.executable, "-P", "-c", _WITH_FOLDERS, json.dumps(folders), module, *arguments]
+        return [interpreter(), "-P", "-m", module, *arguments]
+    return [interpreter(), "-P", "-c", _WITH_FOLDERS, json.dumps(folders), module, *arguments]
+
+
+def interpreter() -> str:
+    """The Python interpreter of this process; ConfigError if it has none.
+
+    In a frozen program, `sys.executable` is that program, which would start itself again and again. In a server that
+    embeds Python, such as uWSGI, it may be the server: its interpreter is that of the environment.
+    """
+    if getattr(sys, "frozen", False):
+        raise ConfigError(
+            f"{sys.executable} is a frozen program without a Python interpreter, and starts no processes for functions "
+            "or alerts: give the Scheduler an Engine or a Registry, whose functions run in threads, and no alerts"
+        )
+    executable = sys.executable or ""
+    if os.path.basename(executable).startswith(("python", "pypy")):  # noqa: PTH119
+        return executable
+    names = ("python{}.{}".format(*sys.version_info), "python3")
+    found = [path for name in names if os.access(path := os.path.join(sys.prefix, "bin", name), os.X_OK)]  # noqa: PTH118
+    # An interpreter may have any name.
+    if not (chosen := [*found, executable][0]):
+        raise ConfigError(
+            f"no Python interpreter was found in {sys.prefix}/bin to start processes with; set sys.executable to it"
+        )
+    return chosen
 
 
 @cache

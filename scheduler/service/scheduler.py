@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from .. import own_programs
 from ..alerts.courier_process import CourierProcess
 from ..claims.cancellations import request_cancel
 from ..claims.requested_runs import Backfill, backfill, request_again, request_run
@@ -90,6 +91,8 @@ class Scheduler(ManagedTimers):
             raise ConfigError(
                 "a Scheduler takes either functions or executors: functions are an Engine, a Registry or 'cloud.py'"
             )
+        if isinstance(functions, str) or alerts:
+            own_programs.interpreter()
         self._owns_store = not isinstance(store, Store)
         self._clock = clock or SystemClock()
         self._registry = None if functions is None or isinstance(functions, str) else registry_of(functions)

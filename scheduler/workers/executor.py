@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from .. import own_programs
 from ..clock import Clock, SystemClock
 from ..core.breaker import Verdict
 from ..core.run import Ending, Outcome, Task
@@ -68,6 +69,7 @@ class ProcessExecutor:
     ) -> None:
         if not 1 <= workers <= max_workers:
             raise ValueError(f"workers must be at least 1 and at most max_workers ({max_workers}), not {workers}")
+        own_programs.interpreter()
         # Absolute, because the functions may change the working folder before further workers start.
         source, attribute = split_target(target)
         if source.endswith(".py"):

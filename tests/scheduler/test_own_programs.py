@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import own_programs
-from scheduler.own_programs import command
+from scheduler import Scheduler, own_programs
+from scheduler.core.alerts import AlertRule
+from scheduler.errors import ConfigError
+from scheduler.functions import Registry
+from scheduler.own_programs import command, interpreter
+from scheduler.workers.executor import ProcessExecutor
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +38,7 @@ def test_a_package_from_elsewhere_is_found_too(tmp_path: Path) -> None:
     site, other = tmp_path / "a site:1", tmp_path / "other"
     (site / "scheduler").mkdir(parents=True)
     other.mkdir()
-    for name in ("__init__.py", "install.py", "own_programs.py", "earlier_names.py"):
+    for name in ("__init__.py", "errors.py", "install.py", "own_programs.py", "earlier_names.py"):
         (site / "scheduler" / name).symlink_to(ROOT / "scheduler" / name)
     (site / "scheduler" / "shown.py").write_text(
         "import sys, beside, token\nprint(__name__, sys.argv[1:], beside.__file__, token.tok_name[0], __file__)\n"
@@ -65,3 +69,38 @@ def test_a_folder_of_packages_may_be_closed_to_the_user(monkeypatch: pytest.Monk
         assert command("scheduler.up.program")[-1] == "scheduler.up.program"
     finally:
         own_programs._folders_to_name.cache_clear()
+
+
+def test_a_frozen_program_starts_no_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It would start itself again and again; its functions run in threads."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    store = tmp_path / "timers.db"
+    with pytest.raises(ConfigError, match=r"is a frozen program .* give the Scheduler an Engine or a Registry"):
+        command("scheduler.workers.program")
+    with pytest.raises(ConfigError, match="is a frozen program"):
+        ProcessExecutor("cloud.py")
+    with pytest.raises(ConfigError, match="is a frozen program"):
+        Scheduler(store, "cloud.py")
+    rule = AlertRule(name="ops", to=("mailto://example.com",))
+    with pytest.raises(ConfigError, match="is a frozen program"):
+        Scheduler(store, Registry(), alerts=[rule])
+    assert not store.exists()
+    Scheduler(store, Registry()).stop()
+
+
+def test_a_server_that_embeds_python_starts_the_interpreter_of_its_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """For example uWSGI, whose `sys.executable` may be uWSGI; an interpreter may have another name."""
+    server = tmp_path / "bin" / "uwsgi"
+    python = tmp_path / "bin" / "python3"
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(server))
+    assert interpreter() == str(server)
+    monkeypatch.setattr(sys, "executable", "")
+    with pytest.raises(ConfigError, match="no Python interpreter was found"):
+        interpreter()
+    python.parent.mkdir()
+    python.symlink_to("/bin/sh")
+    monkeypatch.setattr(sys, "executable", str(server))
+    assert interpreter() == str(python)
