@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 #: Longer than any name of a zone.
 _LONGEST_NAME = 200
+#: A rule of the C library for a zone without offset, such as UTC0.
+_RULE_OF_UTC = re.compile(r"(?:[A-Za-z]{3,}|<[+-]?\w+>)[+-]?00?(?::00)*", re.ASCII)
 
 
 def local_name() -> str:
@@ -17,6 +20,8 @@ def local_name() -> str:
     name = os.environ.get("TZ")
     if name is not None:
         name = name.removeprefix(":")
+        if _RULE_OF_UTC.fullmatch(name):
+            return "UTC"
         is_rule = name.startswith("UTC") and name[3:4] in ("+", "-")
         return "" if is_rule else _in_database(name) or "UTC"
     path = str(Path("/etc/localtime").resolve())

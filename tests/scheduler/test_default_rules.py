@@ -67,6 +67,9 @@ def test_leanclouds_variables_or_the_setting_choose_the_rules(environ: dict[str,
         ("UTC-8", "+08:00", True),
         ("UTC+08:00", "-08:00", True),
         ("<+08>-8", "+08:00", True),
+        ("UTC0", "UTC", True),
+        ("<+00>-00:00", "UTC", True),
+        ("ABC1", "-01:00", True),
     ],
 )
 def test_a_zone_of_this_machine_without_a_name_is_utc_and_reported(tz: str, name: str, is_known: bool) -> None:
