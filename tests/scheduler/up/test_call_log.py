@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.scheduler.up_process import Up, cli, fetch, up
+from tests.scheduler.up_process import Up, command, fetch, up
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def call(url: str, name: str, request_id: str, prod: int = 1) -> tuple[int, str]
 
 
 def logged(folder: Path, *options: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in cli(folder, "logs", "--json", "-n", "5000", *options).stdout.splitlines()]
+    return [json.loads(line) for line in command(folder, "logs", "--json", "-n", "5000", *options).stdout.splitlines()]
 
 
 def test_the_lines_of_a_call_have_the_request_id_of_the_client(shop: tuple[Path, Up]) -> None:
@@ -81,7 +81,7 @@ def test_the_lines_of_a_call_have_the_request_id_of_the_client(shop: tuple[Path,
 def test_the_lines_of_a_run_have_its_request_id(shop: tuple[Path, Up]) -> None:
     """The function sees the same one."""
     folder, _ = shop
-    run = json.loads(cli(folder, "timers", "run", "tick", "--wait", "--json", **KEYS).stdout)
+    run = json.loads(command(folder, "timers", "run", "tick", "--wait", "--json", **KEYS).stdout)
     (line,) = logged(folder, "--request", run["request_id"])
     assert (line["text"], line["timer"], line["run"]) == (f"tick {run['request_id']} tick", "tick", run["id"])
     assert logged(folder, "--timer", "tick", "--env", "production") == [line]

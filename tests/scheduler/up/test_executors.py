@@ -10,7 +10,7 @@ import pytest
 
 from tests.scheduler.command_line import CommandLine
 from tests.scheduler.postgres_server import Server
-from tests.scheduler.up_process import cli, up
+from tests.scheduler.up_process import cli, command, up
 
 CLOUD = """
 import os
@@ -34,9 +34,9 @@ def write(folder: Path, name: str = "cloud.py", settings: str = "") -> None:
 def ran(folder: Path, environment: str = "production", *options: str) -> tuple[str, Any]:
     """The outcome of a run of `where`, and its result."""
     words = ("--env", environment, *options)
-    added = cli(folder, "timers", "add", "t", "--function", "where", "--every", "86400", "--no-check", *words)
+    added = command(folder, "timers", "add", "t", "--function", "where", "--every", "86400", "--no-check", *words)
     assert added.returncode == 0, added.stderr
-    done = cli(folder, "timers", "run", "t", "--wait", "--json", *words)
+    done = command(folder, "timers", "run", "t", "--wait", "--json", *words)
     assert done.returncode in (0, 1), done.stderr
     run = json.loads(done.stdout)
     return run["outcome"], run["result"] or run["error"]
@@ -110,10 +110,10 @@ def test_up_and_worker_are_a_fleet(postgres: Server, tmp_path: Path) -> None:
         write(tmp_path)
         try:
             with up(tmp_path, "cloud.py", "--executor", "celery", "--store", url) as running:
-                added = cli(tmp_path, "timers", "add", "t", "--function", "hello", "--every", "86400", "--no-check",
+                added = command(tmp_path, "timers", "add", "t", "--function", "hello", "--every", "86400", "--no-check",
                             "--store", url)  # fmt: skip
                 assert added.returncode == 0, added.stderr
-                done = cli(tmp_path, "timers", "run", "t", "--wait", "--json", "--store", url)
+                done = command(tmp_path, "timers", "run", "t", "--wait", "--json", "--store", url)
                 assert json.loads(done.stdout)["result"] == "hello, world"
                 assert running.stop()[0] == 0
             looked = cli(tmp_path, "doctor", "--store", url, "--json", SCHEDULER_EXECUTOR="celery")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scheduler.up_process import Up, children, cli, count_of, curl, fetch, living, up
+from tests.scheduler.up_process import Up, children, command, count_of, curl, fetch, living, up
 from tests.waiting import PATIENCE_S, eventually, slowdown, slowed
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -181,7 +181,7 @@ def folder(tmp_path: Path) -> Path:
 def ticking(folder: Path) -> Iterator[Up]:
     """A service with a timer that fires each second."""
     with up(folder, "--metrics-port", "0") as running:
-        cli(folder, "timers", "add", "tick", "--function", "tick", "--every", "1", "--enable")
+        command(folder, "timers", "add", "tick", "--function", "tick", "--every", "1", "--enable")
         eventually(lambda: succeeded(folder) >= 1)
         yield running
 
@@ -253,8 +253,8 @@ def test_a_function_that_ends_its_process_ends_no_other(ticking: Up, folder: Pat
 
 def test_a_worker_that_ends_by_itself_leaves_no_process_behind(ticking: Up, folder: Path) -> None:
     """Not even one with a group, a session and an environment of its own; and no zombie."""
-    cli(folder, "timers", "add", "hide", "--function", "hide_and_leave", "--every", "3600")
-    assert cli(folder, "timers", "run", "hide", "--wait").returncode == 1
+    command(folder, "timers", "add", "hide", "--function", "hide_and_leave", "--every", "3600")
+    assert command(folder, "timers", "run", "hide", "--wait").returncode == 1
     hidden = int((folder / "hidden").read_text())
     eventually(lambda: not living(hidden))
     daemon = ticking.only("daemon")
@@ -395,7 +395,7 @@ def test_one_process_serves_both_where_that_is_set(folder: Path) -> None:
     with up(folder, "--one-process") as running:
         assert [running.processes(role) for role in ("web", "daemon", "service")] == [[], [], []]
         assert json.loads(curl(running.facts["call"], instead="pid")[1])["result"] == running.process.pid
-        cli(folder, "timers", "add", "tick", "--function", "tick", "--every", "1", "--enable")
+        command(folder, "timers", "add", "tick", "--function", "tick", "--every", "1", "--enable")
         eventually(lambda: succeeded(folder) >= 1)
         assert_keys_are_kept(running)
         assert running.stop()[0] == 0

@@ -12,7 +12,7 @@ import pytest
 from scheduler.core.run import Outcome, Run
 from scheduler.store.database import Store
 from scheduler.store.runs import RunHistory
-from tests.scheduler.up_process import cli, count_of, fetch, up
+from tests.scheduler.up_process import command, count_of, fetch, up
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -77,8 +77,8 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Output:
     folder = tmp_path_factory.mktemp("shop")
     (folder / "cloud.py").write_text(CLOUD)
     for name in ("talk", "fail"):
-        cli(folder, "timers", "add", f"{name}ing", "--function", name, "--every", "1", "--enable", **KEYS)
-    cli(folder, "timers", "add", "lost", "--function", "gone", "--every", "3600", "--no-check", **KEYS)
+        command(folder, "timers", "add", f"{name}ing", "--function", name, "--every", "1", "--enable", **KEYS)
+    command(folder, "timers", "add", "lost", "--function", "gone", "--every", "3600", "--no-check", **KEYS)
     with up(folder, "--stage", "0", "--log-format", "json", **KEYS) as running:
         for name, request_id in (("talk", "mine"), ("fail", "broken")):
             call(running.url, name, request_id, prod=1)
@@ -152,11 +152,11 @@ def test_every_line_printed_to_stderr_is_a_record(output: Output) -> None:
 def test_abandoned_runs_are_logged_with_their_ids(tmp_path: Path) -> None:
     """Those of a daemon that was killed, by the next one."""
     (tmp_path / "cloud.py").write_text(CLOUD)
-    cli(tmp_path, "timers", "add", "hanging", "--function", "hang", "--every", "1", "--enable", **KEYS)
+    command(tmp_path, "timers", "add", "hanging", "--function", "hang", "--every", "1", "--enable", **KEYS)
     with up(tmp_path, "--log-format", "json", **KEYS) as running:
         eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM lines"))
         running.kill()
-    cli(tmp_path, "timers", "disable", "hanging", **KEYS)
+    command(tmp_path, "timers", "disable", "hanging", **KEYS)
     with up(tmp_path, **KEYS, SCHEDULER_LOG_FORMAT="json") as running:
         eventually(lambda: count_of(tmp_path, "SELECT count(*) FROM runs WHERE outcome = 'abandoned'"))
         status, stderr = running.stop()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scheduler.up_process import Up, children, cli, curl, up
+from tests.scheduler.up_process import Up, children, command, curl, up
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -72,8 +72,10 @@ def test_no_process_that_runs_functions_has_the_store_open(tmp_path: Path, optio
     (tmp_path / "cloud.py").write_text(CLOUD)
     with up(tmp_path, *options) as running:
         assert curl(running.facts["call"])[0] == 200
-        assert json.loads(cli(tmp_path, "timers", "run", "hello", "--wait", "--json").stdout)["outcome"] == "succeeded"
-        assert eventually(lambda: "said hello" in cli(tmp_path, "logs", "--function", "hello").stdout)
+        assert (
+            json.loads(command(tmp_path, "timers", "run", "hello", "--wait", "--json").stdout)["outcome"] == "succeeded"
+        )
+        assert eventually(lambda: "said hello" in command(tmp_path, "logs", "--function", "hello").stdout)
         daemon, webs = running.only("daemon"), running.processes("web") + running.processes("stage")
         assert webs
         assert with_the_store(daemon) == [daemon]
@@ -93,7 +95,7 @@ def test_garbage_to_all_descriptors_harms_no_store(tmp_path: Path) -> None:
         assert running.stop()[0] == 0
     with closing(sqlite3.connect(tmp_path / ".scheduler" / "store.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    assert "said hello" in cli(tmp_path, "logs").stdout
+    assert "said hello" in command(tmp_path, "logs").stdout
 
 
 def _status(running: Up, function: str = "hello") -> int:
@@ -107,11 +109,11 @@ def test_declared_timers_and_lines_reach_the_store(tmp_path: Path) -> None:
     """Those of the live version and those of a preview; the last line before a stop, too."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     with up(tmp_path, "--stage", "0") as running:
-        listed = json.loads(cli(tmp_path, "timers", "list", "--json").stdout)
+        listed = json.loads(command(tmp_path, "timers", "list", "--json").stdout)
         assert {(timer["name"], timer["environment"]) for timer in listed} == {
             ("hello", "production"),
             ("hello", "stage"),
         }
         curl(running.facts["call"])
         assert running.stop()[0] == 0
-    assert cli(tmp_path, "logs", "--function", "hello").stdout.count("said hello") == 1
+    assert command(tmp_path, "logs", "--function", "hello").stdout.count("said hello") == 1

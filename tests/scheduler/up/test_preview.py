@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.scheduler.command_line import CommandLine
-from tests.scheduler.up_process import Up, children, cli, count_in, count_of, fetch, living, up
+from tests.scheduler.up_process import Up, children, command, count_in, count_of, fetch, living, up
 from tests.waiting import PATIENCE_S, eventually, slowed
 
 KEYS = {
@@ -118,9 +118,11 @@ def test_timers_run_the_functions_of_their_environment(both: Up, trees: tuple[Pa
     """A timer declared in both trees is two timers."""
     live, _ = trees
     for environment, version in (("production", "live"), ("stage", "preview")):
-        run = json.loads(cli(live, "timers", "run", "tick", "--wait", "--json", "--env", environment, **KEYS).stdout)
+        run = json.loads(
+            command(live, "timers", "run", "tick", "--wait", "--json", "--env", environment, **KEYS).stdout
+        )
         assert run["outcome"] == "succeeded"
-        lines = cli(live, "logs", "--run", str(run["id"]), "--json").stdout
+        lines = command(live, "logs", "--run", str(run["id"]), "--json").stdout
         assert json.loads(lines)["text"] == f"tick of {version}"
 
 
