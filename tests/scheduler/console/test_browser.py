@@ -250,6 +250,41 @@ def test_the_editor_shows_its_choices_whole_and_the_meaning_above_the_buttons(
     assert trigger < preview or width > 1024
 
 
+def test_rows_of_timers_are_alike_in_a_narrow_window(console: Address, open_page: Callable[..., Any]) -> None:
+    """The name, the strip and the schedule begin at the same edge in each row, also in the last one."""
+    page = open_page(viewport={"width": 390, "height": 800})
+    page.goto(console.link)
+    for name in ("narrow 1", "narrow 2"):
+        page.goto(f"{console.url}timers/new")
+        page.locator("#field-name").fill(name)
+        page.locator("#field-function").fill("greet")
+        page.locator("#field-cron").fill("0 * * * * ?")
+        page.get_by_role("button", name="Save, disabled").click()
+    page.goto(f"{console.url}timers")
+    lefts = page.locator("#rows tbody tr").evaluate_all(
+        """rows => rows.map(row => ["th", ".drawn", ".drawn + td"].map(
+          cell => row.querySelector(cell).getBoundingClientRect().left))"""
+    )
+    assert len(lefts) >= 2
+    assert {left for row in lefts for left in row} == {lefts[0][0]}
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
+def test_the_next_fires_of_a_timer_are_seen_whole(console: Address, open_page: Callable[..., Any], locale: str) -> None:
+    """In both zones, in a window of 1280 pixels."""
+    page = open_page(viewport={"width": 1280, "height": 800}, locale=locale)
+    page.goto(console.link)
+    page.goto(f"{console.url}timers/new")
+    page.locator("#field-name").fill(f"wide {locale}")
+    page.locator("#field-function").fill("greet")
+    page.locator("#field-cron").fill("0 */15 * * * ?")
+    page.locator("#field-tz").fill("Asia/Shanghai")
+    page.locator(".editor .buttons button").nth(1).click()
+    table = page.locator("#now .scroll:has(thead)")
+    assert table.locator("td").count() > 20
+    assert table.evaluate("frame => frame.scrollWidth - frame.clientWidth") <= 0
+
+
 def test_the_year_of_a_preview_is_seen_whole(console: Address, open_page: Callable[..., Any]) -> None:
     """All twelve months in a window of 1280 pixels, and their names at least 9 pixels high."""
     page = open_page(viewport={"width": 1280, "height": 800})
