@@ -17,7 +17,7 @@ from scheduler.core.run import Ending, Kind, Outcome, Task
 from scheduler.errors import StoreUnavailableError
 from scheduler.metrics import DURATION_S, Metrics
 from tests.scheduler.scripted_service import FAILURE, START, Service
-from tests.scheduler.up_process import cli, curl, fetch, up
+from tests.scheduler.up_process import cli, command, curl, fetch, up
 from tests.waiting import eventually
 
 CLOUD = """
@@ -156,7 +156,7 @@ def test_the_manual_explains_every_metric(service: Service, metrics: Metrics) ->
 def test_up_serves_metrics_on_a_separate_port(tmp_path: Path) -> None:
     """In both formats of Prometheus; timers and calls are counted, and the engine's port has no metrics."""
     (tmp_path / "cloud.py").write_text(CLOUD)
-    cli(tmp_path, "timers", "add", "tick", "--function", "hello", "--every", "1", "--enable")
+    command(tmp_path, "timers", "add", "tick", "--function", "hello", "--every", "1", "--enable")
     with up(tmp_path, "--metrics-port", "0") as running:
         assert curl(running.facts["call"])[0] == 200
         assert curl(running.facts["call"], instead="fails")[0] == 500

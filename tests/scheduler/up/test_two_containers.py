@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.scheduler.up_process import children, clean_environ, cli, count_in, living
+from tests.scheduler.up_process import children, clean_environ, command, count_in, living
 from tests.waiting import PATIENCE_S, eventually
 
 CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts")
@@ -68,7 +68,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def runs(folder: Path) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = json.loads(cli(folder, "runs", "--json", "-n", "1000").stdout)
+    listed: list[dict[str, Any]] = json.loads(command(folder, "runs", "--json", "-n", "1000").stdout)
     return listed
 
 
@@ -76,7 +76,7 @@ def test_two_containers_share_a_file_and_one_returns_after_a_kill(tmp_path: Path
     """Each second is on record once, and called once at most; only the killed container's runs may be abandoned."""
     (tmp_path / "cloud.py").write_text(CLOUD)
     store = tmp_path / ".scheduler" / "store.db"
-    assert cli(tmp_path, "timers", "add", "t", "--function", "note", "--every", "1", "--enable").returncode == 0
+    assert command(tmp_path, "timers", "add", "t", "--function", "note", "--every", "1", "--enable").returncode == 0
 
     def daemons() -> int:
         return count_in(store, "SELECT count(*) FROM daemons WHERE host = 'box'")
