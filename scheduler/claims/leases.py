@@ -46,6 +46,9 @@ from .session_lock import SessionLock
 #: The end of the lease of a daemon that has left, and whose runs in a fleet another daemon is to adopt.
 GIVEN_UP = 0
 
+#: Daemons that have ended in this process, which goes on: their rows are left if the store could not be written.
+_ENDED_HERE: set[int] = set()
+
 #: How often a daemon checks the others: with a server, by their locks; without one, by their rows.
 CHECK_LOCKS_EVERY_S, CHECK_ROWS_EVERY_S = 1.0, 2.5
 #: How often a daemon that is alone checks for others; on SQLite, the change to the file also shows a new one.
@@ -161,6 +164,10 @@ class Lease:
             else:
                 _remove(connection, mine, now)
 
+    def note_ended(self) -> None:
+        """Note that this daemon has ended, for later ones of this process, if its row could not be deleted."""
+        _ENDED_HERE.add(self.id)
+
     def hold_lock(self) -> None:
         """Hold the daemon's lock on the server; after an outage, take it again, and give other daemons time to."""
         if self._session_lock.hold_lock(self.id):
@@ -184,8 +191,8 @@ class Lease:
     def take_over(self, now: datetime, monotonic: float) -> TakenOver:
         """Take over from dead daemons: adopt their runs in a fleet that is also this daemon's, abandon the others.
 
-        A daemon is dead when its process on this machine is gone, its lease ran out, or it holds no lock. Raises
-        LeaseLostError if there is one to take over from, but this daemon's own lease was taken over.
+        A daemon is dead when its process on this machine is gone, it ended in this process, its lease ran out, or it
+        holds no lock. Raises LeaseLostError if there is one to take over from, but this one's lease was taken over.
         """
         with self._store.reading() as connection:
             others = connection.execute(select(daemons).where(daemons.c.id != self.id)).all()
@@ -243,6 +250,8 @@ class Lease:
         # Containers may share a host name without seeing each other's processes, so a lock decides if there is one.
         is_conclusive = self._store.is_on_one_machine or row.id in without_lock
         if is_conclusive and is_gone(row.host, row.pid, row.process_started):
+            return True
+        if row.id in _ENDED_HERE:
             return True
         if self._grace_checks:
             return False

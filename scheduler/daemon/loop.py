@@ -366,6 +366,7 @@ class Daemon:
         finally:
             if self._calls.is_given_up:
                 self._dispatch.stop_fleets()
+            self._lease.note_ended()
             self._sleeper.close()
             self._session_lock.close()
             self._wake_socket.close()
@@ -374,7 +375,7 @@ class Daemon:
         answers = self._try_to_finish()
         self._dispatch.stop()
         self._health.close()
-        # Try a store that does not answer only once: the next daemon sees that this process has ended.
+        # Try a store that does not answer only once: the next daemon sees that this process, or this daemon, has ended.
         if answers and self._upkeep.is_registered:
             try:
                 self._lease.leave(self._clock.now())

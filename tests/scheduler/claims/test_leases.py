@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Connection, Row
 
 from scheduler.claims import leases
-from scheduler.errors import LeaseLostError
+from scheduler.errors import LeaseLostError, StoreUnavailableError
+from scheduler.store.database import Store
 from tests.scheduler.claims.second_daemon import Second, begin_runs, lose_session, registered
 from tests.scheduler.scripted_service import Service
 
@@ -110,6 +111,30 @@ def test_after_an_outage_the_others_have_time_to_come_back(service: Service, sec
     service.after(leases.CHECK_LOCKS_EVERY_S)
     service.after(leases.CHECK_LOCKS_EVERY_S)
     assert second.id in registered(service.store)
+
+
+def test_a_daemon_that_ended_while_its_store_was_away_is_dead_for_the_next_of_its_process(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program closes a Scheduler and opens it again: its process runs on, and the open run waits for no lease."""
+    begin_runs(service)
+    service.settle()
+    assert service.daemon is not None
+    ended = service.daemon._lease.id
+
+    def away(_: Store) -> Any:
+        raise StoreUnavailableError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(service.store), "writing", away)
+        service.daemon.close()
+    assert registered(service.store) == {ended}
+    assert service.rows() == [(10, 1, None)]
+    service.start()
+    service.settle()
+    service.after(leases.CHECK_SUSPECTS_S)
+    assert ended not in registered(service.store)
+    assert service.rows() == [(10, 1, "abandoned")]
 
 
 @pytest.mark.parametrize("how", ["locked", "clock"])
