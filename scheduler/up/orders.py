@@ -24,7 +24,8 @@ class Orders:
     """Follows the supervisor's messages in a thread of its own, and answers its pings in another while this works.
 
     Only the supervisor orders a child to stop, once for each signal that it received. So a signal that a terminal or a
-    service manager sends to all processes at once never counts as the second one.
+    service manager sends to all processes at once never counts as the second one, and a function that sends one to its
+    own process or to the daemon stops nothing.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -48,10 +49,9 @@ class Orders:
 
     def follow(self) -> None:
         """Begin to follow; call it before loading the user's code, which may patch threads."""
-        for number in (signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # Not SIG_IGN, because programs that functions start would inherit it.
             signal.signal(number, lambda _number, _frame: None)
-        signal.signal(signal.SIGTERM, lambda number, _frame: self._stop(number, 1))
         for target in (self._follow, self._answer):
             threading.Thread(target=_or_exit, args=(target,), name="supervisor", daemon=True).start()
 
@@ -95,7 +95,7 @@ class Orders:
                 self._pings.put(message["ping"])
             elif "stop" in message:
                 self.is_retiring = self.is_retiring or message["stop"] == "replaced"
-                self._stop(signal.SIGTERM, 2 if message["stop"] == "at once" else 1)
+                self._stop(2 if message["stop"] == "at once" else 1)
             elif "start" in message:
                 self._started.put(message["start"])
             elif "fire" in message:
@@ -106,9 +106,9 @@ class Orders:
     def _before_each(self) -> None:
         self.restore()
 
-    def _stop(self, number: int, count: int) -> None:
+    def _stop(self, count: int) -> None:
         while len(self.received) < count:
-            self.received.append(number)
+            self.received.append(signal.SIGTERM)
         self._on_stop()
 
 

@@ -312,6 +312,19 @@ def test_a_function_that_breaks_its_process_is_survived(ticking: Up, folder: Pat
     assert ticking.stop()[0] == 0
 
 
+def test_a_signal_that_only_a_child_gets_stops_nothing(ticking: Up, folder: Path) -> None:
+    """As from a function that sends one to its parent: the same daemon fires on, the same process answers."""
+    before = [ticking.only("web"), ticking.only("daemon")]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for pid in before:
+            os.kill(pid, number)
+    count = succeeded(folder)
+    eventually(lambda: succeeded(folder) >= count + 3)
+    assert curl(ticking.facts["call"]) == (200, '{"result":"hello"}')
+    assert [ticking.only("web"), ticking.only("daemon")] == before
+    assert ticking.stop()[0] == 0
+
+
 @pytest.mark.parametrize("role", ["web", "daemon"])
 def test_a_process_that_was_stopped_is_replaced(ticking: Up, folder: Path, role: str) -> None:
     """By SIGSTOP, as by a debugger or a frozen control group; calls are answered and timers fire."""
