@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..core import breaker
@@ -197,19 +197,25 @@ class TimerTable:
         """Compute the next fire time of every enabled timer again from `now`; returns the number of enabled timers.
 
         Called when the clock was set back too far to wait for it: triggers with an anchor count from `now` on. A timer
-        that another daemon has already rescheduled, and may have claimed since, is skipped. Does not check the daemon's
-        lease (invariant 3 in claims/leases.py).
+        that another daemon has already rescheduled, and may have claimed since, is skipped. This is computed before the
+        store is locked, and again for timers that were changed meanwhile. Does not check the daemon's lease (invariant
+        3 in claims/leases.py).
         """
+        with self._store.reading() as connection:
+            planned = {
+                row.id: (tuple(row), _from_clock(row, connection, now)) for row in connection.execute(_ENABLED).all()
+            }
         with self._store.writing() as connection:
-            enabled = connection.execute(select(timers).where(timers.c.enabled.is_(True))).all()
+            enabled = connection.execute(_ENABLED.with_for_update(key_share=True)).all()
+            new = []
             for row in enabled:
-                if _follows_clock(stored_timer_of(row, connection), now):
-                    continue
-                timer = timer_of(row, connection).anchored(now)
-                next_fire_at = stamp_or_none(timer.schedule.next_fire(now))
-                new = {"next_fire_at": next_fire_at, "revision": timers.c.revision + 1}
-                values = {**timer_columns(timer), **NO_COUNTER, **new}
-                connection.execute(update(timers).where(timers.c.id == row.id).values(values))
+                before, values = planned.get(row.id, (None, None))
+                new.append(values if before == tuple(row) else _from_clock(row, connection, now))
+            if written := [values for values in new if values is not None]:
+                columns: dict[str, Any] = {name: bindparam(name) for name in written[0] if name != "timer_id"}
+                revised = {**columns, "revision": timers.c.revision + 1}
+                of_timer = timers.c.id == bindparam("timer_id")
+                connection.execute(update(timers).where(of_timer).values(revised), written)
         return len(enabled)
 
     def remove(
@@ -264,6 +270,15 @@ class TimerTable:
         return changed
 
 
+def _from_clock(row: Row[Any], connection: Connection, now: datetime) -> dict[str, Any] | None:
+    """What is written to a timer, with its id, so that it counts from `now`; None if it follows the clock already."""
+    if _follows_clock(stored_timer_of(row, connection), now):
+        return None
+    timer = timer_of(row, connection).anchored(now)
+    next_fire_at = stamp_or_none(timer.schedule.next_fire(now))
+    return {**timer_columns(timer), **NO_COUNTER, "next_fire_at": next_fire_at, "timer_id": row.id}
+
+
 def _follows_clock(stored: StoredTimer, now: datetime) -> bool:
     """Whether a next fire time fits a clock at `now`: the fire time before it is at most _MOST_AHEAD after `now`."""
     if stored.next_fire is None:
@@ -273,6 +288,7 @@ def _follows_clock(stored: StoredTimer, now: datetime) -> bool:
     return before is None or before <= now + _MOST_AHEAD
 
 
+_ENABLED = select(timers).where(timers.c.enabled.is_(True)).order_by(timers.c.id)
 #: Allows for claims ahead, and for clocks that differ a little.
 _MOST_AHEAD = timedelta(seconds=1)
 

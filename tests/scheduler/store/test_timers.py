@@ -1,11 +1,14 @@
 """Timers are added, read, changed and removed; a refused call leaves the store as it was."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import Connection, Row, update
 
 from scheduler.clock import ManualClock
 from scheduler.core.misfire import MisfirePolicy
@@ -13,6 +16,7 @@ from scheduler.core.overlap import OverlapPolicy
 from scheduler.core.timer import Delivery, Environment, Timer
 from scheduler.core.triggers import Cron, Every
 from scheduler.errors import DuplicateTimerError, RepeatedTimerError, TimerError, TimerQuotaError, UnknownTimerError
+from scheduler.store import timers as timers_module
 from scheduler.store.database import Store
 from scheduler.store.schema import timers
 from scheduler.store.timers import TimerTable
@@ -181,3 +185,32 @@ def test_a_removed_timer_is_gone(timetable: TimerTable, clock: ManualClock) -> N
     timetable.remove("monday")
     assert timetable.list() == []
     timetable.add([MONDAY], now=clock.now())
+
+
+def test_after_a_setback_of_the_clock_only_timers_changed_meanwhile_are_computed_under_the_lock(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No daemon can claim from a SQLite file meanwhile; and what was changed before the lock is not lost."""
+    table, earlier = TimerTable(store), START - timedelta(days=400)
+    new = [Timer(name=name, function="f", trigger=Every(10), enabled=True) for name in ("a", "b", "c")]
+    table.add(new, now=START)
+    writing, from_clock = type(store).writing, timers_module._from_clock
+    computed: list[str] = []
+
+    def computing(row: Row[Any], *rest: Any) -> Any:
+        computed.append(row.name)
+        return from_clock(row, *rest)
+
+    def edited_first(store: Store) -> AbstractContextManager[Connection]:
+        with writing(store) as connection:
+            connection.execute(update(timers).where(timers.c.name == "b").values(function="g"))
+        computed.append("locked")
+        return writing(store)
+
+    monkeypatch.setattr(timers_module, "_from_clock", computing)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "writing", edited_first)
+        assert table.recompute_next_fires(now=earlier) == 3
+    assert computed == ["a", "b", "c", "locked", "b"]
+    assert table.get("b").timer.function == "g"
+    assert {stored.next_fire for stored in table.list()} == {earlier + timedelta(seconds=10)}
