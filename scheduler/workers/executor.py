@@ -25,6 +25,7 @@ from ..functions.loading import split_target
 from ..functions.source_snapshot import SourceSnapshot, current, sources_of
 from . import process_tree
 from .chunk import SETTLED_S
+from .departures import Departures
 from .hand_out import BLOCKED_S, HandOut
 from .loading import LOAD_TIMEOUT_S
 from .pool_size import PoolSize
@@ -50,8 +51,8 @@ class ProcessExecutor:
 
     The pool keeps `workers` of them free, and has at most `max_workers`. It kills one that has not loaded the functions
     after `load_timeout_s`. It replaces a worker after `worker_max_runs` runs, or when it takes more than
-    `worker_max_mb` of memory after a run, 0 = never; its successor starts first. `environ` is added to their
-    environment variables; `folder` is their working folder.
+    `worker_max_mb` of memory after a run, 0 = never; its successor starts first, and until then it runs further tasks.
+    `environ` is added to their environment variables; `folder` is their working folder.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class ProcessExecutor:
         self._has_sources = False
         self._hand_out = HandOut(self._workers, self._queue, self._pool_size, self._clock)
         self._limits = TimeLimits(self._results, self._queue, self._clock, self._collect_from)
+        self._departures = Departures(self._workers, self._collect_from)
         #: The last error while the functions were loaded.
         self._load_error: str | None = None
         #: Whether more workers are to be started in the next turns.
@@ -140,6 +142,7 @@ class ProcessExecutor:
             unkillable_processes.look(now)
         self._recycle(now)
         self._dispatch()
+        self._departures.look(now)
         self._resize_pool(now)
         # A worker that starts yields to workers that serve; without any, it keeps its priority.
         serves = any(worker.takes_tasks for worker in self._workers)
@@ -148,13 +151,14 @@ class ProcessExecutor:
         return self._results.taken()
 
     def filenos(self) -> list[int]:
-        return [fileno for worker in self._workers for fileno in worker.filenos()]
+        return [fileno for worker in (*self._workers, *self._departures) for fileno in worker.filenos()]
 
     def next_check(self) -> float | None:
         if self._results or self._is_short:
             return 0.0
         now = self._clock.monotonic()
         checks = [check_s for worker in self._workers if (check_s := _next_check_s(worker, now)) is not None]
+        checks += self._departures.next_checks(now)
         if self._queue.long:
             checks.append(SLOW_WAITS_S)
         if self._begins_no_more and (self._queue or any(worker.has_more_behind() for worker in self._workers)):
@@ -192,6 +196,7 @@ class ProcessExecutor:
             worker.kill()
             worker.close()
         self._workers.clear()
+        self._departures.stop()
         self._queue.clear()
         if self._sources is not None and self._sources is not current():
             self._sources.close()
@@ -288,8 +293,7 @@ class ProcessExecutor:
         self._queue.put_back(worker.take_back(now))
         if not worker.chunks:
             log.debug("worker %d ends after %d runs; another one has its place", worker.pid, worker.runs)
-            worker.kill()
-            self._remove(worker)
+            self._departures.begin(worker, now)
 
     def _enforce_answer(self, worker: WorkerProcess, now: float) -> bool:
         """Take back the tasks of a worker that does not begin them, and kill it later; returns whether it did.
@@ -378,8 +382,7 @@ class ProcessExecutor:
             (worker for worker in self._workers if worker.ready and not (worker.chunks or worker.is_leaving)), None
         )
         if idle is not None:
-            idle.kill()
-            self._remove(idle)
+            self._departures.begin(idle, now)
         self._pool_size.tried_to_shrink(now)
 
 

@@ -363,9 +363,11 @@ class WorkerProcess:
         status = self._process.poll()
         if status is None:
             return None
-        if self._broke_protocol:
-            return BREACH
-        return process_tree.exit_text(status)
+        return BREACH if self._broke_protocol else process_tree.exit_text(status)
+
+    def ask_to_end(self) -> None:
+        """Have the worker end by itself when it has finished with its chunks."""
+        self._tasks.shutdown(socket.SHUT_WR)
 
     def update_priority(self, now: float, *, others_serve: bool) -> None:
         """Lower the worker's priority while its run takes long, or while it starts and others serve.

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from scheduler.core.run import Outcome
+from scheduler.workers import departures, process_tree
 from scheduler.workers.executor import ProcessExecutor
 from scheduler.workers.recycling import memory_mb
 from tests.scheduler.workers.test_executor import task
 from tests.waiting import eventually
 
 FUNCTIONS = """
+import atexit
 import os
+import subprocess
 import time
 from scheduler.functions import Registry
 
@@ -33,6 +36,31 @@ def pid():
 def grows():
     kept.append(b"x" * 60_000_000)
     return os.getpid()
+
+
+@registry.define
+def says_goodbye(path):
+    def goodbye():
+        with open(path, "a") as file:
+            file.write(f"{os.getpid()}\\n")
+
+    atexit.register(goodbye)
+    return os.getpid()
+
+
+@registry.define
+def ends_never(path):
+    def hang():
+        os.close(os.open(path, os.O_CREAT))
+        time.sleep(1_000)
+
+    atexit.register(hang)
+    return os.getpid()
+
+
+@registry.define
+def leaves_a_child():
+    return subprocess.Popen(["sleep", "1000"]).pid
 
 
 @registry.define
@@ -102,3 +130,52 @@ def test_a_limit_that_every_worker_exceeds_is_ignored(tmp_path: Path, caplog: py
         pids = {pid for _ in range(5) for pid in ends(executor, "pid")}
         assert len(pids) == 1
     assert "worker_max_mb = 1 is ignored: a worker that has run nothing yet takes" in caplog.text
+
+
+def test_a_worker_that_is_replaced_runs_its_handlers_of_atexit(tmp_path: Path) -> None:
+    """Error trackers send their last events there."""
+    goodbyes = tmp_path / "goodbyes"
+    with pool(tmp_path, worker_max_runs=1) as executor:
+        executor.submit([task("says_goodbye", next(RUN_IDS), params=json.dumps({"path": str(goodbyes)}))])
+        eventually(lambda: executor.collect() is not None and goodbyes.exists() and goodbyes.read_text())
+        eventually(lambda: executor.collect() is not None and not list(executor._departures))
+
+
+def test_a_worker_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a bounded time, in which its successor serves."""
+    monkeypatch.setattr(departures, "ENDS_S", 0.5)
+    hangs = tmp_path / "hangs"
+    with pool(tmp_path, worker_max_runs=1) as executor:
+        executor.submit([task("ends_never", next(RUN_IDS), params=json.dumps({"path": str(hangs)}))])
+        eventually(lambda: executor.collect() is not None and hangs.exists())
+        (leaving,) = executor._departures
+        ends(executor, "pid")
+        eventually(lambda: executor.collect() is not None and leaving not in list(executor._departures))
+        assert not Path(f"/proc/{leaving.pid}").exists()
+
+
+def test_a_worker_that_ends_by_itself_leaves_no_child(tmp_path: Path) -> None:
+    """They are killed, as with a worker that is killed."""
+    with pool(tmp_path, worker_max_runs=1) as executor:
+        (child,) = ends(executor, "leaves_a_child")
+        eventually(lambda: executor.collect() is not None and not process_tree._lives(child))
+
+
+def test_no_more_than_a_few_workers_are_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each still has its memory."""
+    monkeypatch.setattr(departures, "MOST", 0)
+    with pool(tmp_path, worker_max_runs=1) as executor:
+        (first,) = ends(executor, "pid")
+        eventually(lambda: executor.collect() is not None and first not in [worker.pid for worker in executor._workers])
+        executor.collect()
+        assert list(executor._departures) == []
+
+
+def test_a_pool_that_stops_leaves_no_worker_that_is_ending(tmp_path: Path) -> None:
+    """Also one that hangs."""
+    hangs = tmp_path / "hangs"
+    with pool(tmp_path, worker_max_runs=1) as executor:
+        executor.submit([task("ends_never", next(RUN_IDS), params=json.dumps({"path": str(hangs)}))])
+        eventually(lambda: executor.collect() is not None and hangs.exists())
+        (leaving,) = executor._departures
+    assert not Path(f"/proc/{leaving.pid}").exists()
