@@ -750,6 +750,7 @@ WORDS: Mapping[str, str] = {
     "timeline.busiest": "At most {n} fires of these timers within {gap}.",
     "timeline.busiest.one": "At most 1 fire of these timers within {gap}.",
     "timeline.how": "Runs are left of now, and coming fire times right of it.",
+    "timeline.cut": "Of a timer with more runs, the latest {n} are drawn.",
     "functions.title": "Functions",
     "functions.how": "The functions that scheduler up, a fleet or your program has loaded last, and those of timers.",
     "functions.none": "No process has loaded functions yet, and no timer calls one.",

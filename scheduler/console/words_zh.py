@@ -709,6 +709,7 @@ WORDS: Mapping[str, str] = {
     "timeline.busiest": "这些任务在 {gap} 内最多触发 {n} 次。",
     "timeline.busiest.one": "这些任务在 {gap} 内最多触发 1 次。",
     "timeline.how": "左边是执行，右边是将来的触发。",
+    "timeline.cut": "执行更多的任务只画最近 {n} 次。",
     "functions.title": "云函数",
     "functions.how": "scheduler up、任务集群或您的程序最近加载的云函数，以及定时任务调用的云函数。",
     "functions.none": "还没有进程加载云函数，也没有定时任务调用云函数。",

@@ -88,6 +88,7 @@ def show() -> str:
         shifts=clock_shifts([reader().zone_name, *(row["tz"] for row in rows if row["tz"])], axis.start, axis.end),
         load=drawing.load(load),
         has_fires=axis.end > now,
+        most_runs=_MOST_RUNS if any(row["is_cut"] for row in rows) else None,
         busiest=round(max(load)),
         slot_s=2 * span.total_seconds() / _SLOTS,
         after=None if page.next is None else key_text(page.next),
@@ -145,7 +146,16 @@ def _row(
     line = drawing.timeline(marks, fires, now=now, span=span, limit_s=timer.limit_s, middle=axis.start + span)
     shown = sum(1 for mark in marks if line.start <= mark.fire_time <= line.end)
     tz = timer.trigger.tz
-    return {"timer": timer, "tz": tz, "line": line, "many": many, "fires": len(fires) + many, "runs": shown}
+    is_cut = len(marks) == _MOST_RUNS and min(mark.fire_time for mark in marks) > axis.start
+    return {
+        "timer": timer,
+        "tz": tz,
+        "line": line,
+        "many": many,
+        "fires": len(fires) + many,
+        "runs": shown,
+        "is_cut": is_cut,
+    }
 
 
 def _slot(fire: datetime, axis: drawing.Timeline) -> int:

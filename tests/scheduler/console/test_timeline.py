@@ -126,3 +126,15 @@ def test_a_moved_axis_shows_the_runs_and_fires_of_its_span(place: Place) -> None
     assert 'class="load"' not in page
     coming = place.browser().get("/timeline", span="hour", at=(place.now + timedelta(hours=3)).isoformat()).text
     assert "0 runs from 2026-12-03 18:00:00 +08:00, 119 fire times until" in coming
+
+
+def test_the_page_says_that_it_does_not_draw_all_runs(place: Place) -> None:
+    """Where the span of the axis has more than it reads."""
+    place.timers.add([Timer(name="a", function="f", trigger=Every(60), enabled=True)], now=START)
+    add_runs(place.store, *(run_values(n, "a") for n in range(600)))
+    place.wait(hours=72)
+    while place.app.extensions[EXTENSION].digest.step():
+        pass
+    said = "Of a timer with more runs, the latest 300 are drawn."
+    assert said in place.browser().get("/timeline", span="days").text
+    assert said not in place.browser().get("/timeline", span="half").text
