@@ -33,11 +33,31 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 #: The SQL type of an attribute of a timer.
 _TYPES: dict[type, Any] = {str: Text, int: Integer, float: Float, bool: Boolean, datetime: BigInteger}
 
+#: The defaults of attributes that migrations have added, for the rows that were there; a new store has them as well.
+_DEFAULTS: dict[str, Any] = {
+    **dict.fromkeys(("jitter_s", "retries", "max_runs", "max_concurrent", "catch_up_s"), "0"),
+    **dict.fromkeys(("pause_on_failure", "remove_when_finished", "fire_on_enable", "fire_on_start"), false()),
+    **dict.fromkeys(("tags", "then"), "[]"),
+    "retry_backoff_s": "10",
+    "grace_s": "5",
+    "description": "",
+    "roll": "skip",
+    "then_on": "succeeded",
+}
+
 timers = Table(
     "timers",
     metadata,
     Column("id", Id, primary_key=True),
-    *(Column(attribute.name, _TYPES[attribute.sql], nullable=attribute.is_optional) for attribute in ATTRIBUTES),
+    *(
+        Column(
+            attribute.name,
+            _TYPES[attribute.sql],
+            nullable=attribute.is_optional,
+            server_default=_DEFAULTS.get(attribute.name),
+        )
+        for attribute in ATTRIBUTES
+    ),
     # The word for the kind, and the trigger as a JSON object.
     Column("trigger_kind", Text, nullable=False),
     Column("trigger", Text, nullable=False),
@@ -60,7 +80,7 @@ timers = Table(
     # Not null while the declaration is gone: whether the timer was enabled before.
     Column("suspended", Boolean),
     # How many scheduled runs have begun since it was enabled, if it has max_runs.
-    Column("begun_runs", Integer, nullable=False, server_default=text("0")),
+    Column("begun_runs", Integer, nullable=False, server_default="0"),
     # While a pause covers it: no daemon claims it; see pauses.py.
     Column("held", Boolean, nullable=False, server_default=false()),
     # The digest of its calendar, which shows daemons that the calendar has changed.

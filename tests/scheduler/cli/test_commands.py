@@ -33,6 +33,7 @@ from tests.waiting import PATIENCE_S
 PARTS = {
     "__init__",
     "arguments",
+    "author",
     "demo_cloud",
     "options",
     "run_show",

@@ -157,17 +157,13 @@ def lines_are_removed_with_their_run(store: Store) -> None:
 
 
 def tables_of(store: Store) -> dict[str, Any]:
-    """All that a database knows of its tables, apart from the order of columns and their defaults.
-
-    The defaults of migrations are for rows that are there; every INSERT of the code names all columns.
-    """
+    """All that a database knows of its tables, apart from the order of columns."""
     with store.reading() as connection:
         inspector = inspect(connection)
         return {
             table: {
                 "columns": {
-                    column["name"]: (str(column["type"]), column["nullable"], column.get("autoincrement"))
-                    for column in inspector.get_columns(table)
+                    column["name"]: {**column, "type": str(column["type"])} for column in inspector.get_columns(table)
                 },
                 "primary key": inspector.get_pk_constraint(table),
                 "foreign keys": inspector.get_foreign_keys(table),
